@@ -1,0 +1,43 @@
+"""Identifiers that a peer cannot guess: branches, tags, tokens.
+
+Every one that comes back to us carries the number of the worker that made it, so that several workers can share a port.
+"""
+
+import os
+from collections.abc import Callable
+
+MAGIC_COOKIE = "z9hG4bK"  # RFC 3261 8.1.1.7
+_DIGITS = 16
+_REFILL = 2048
+
+
+class Ids:
+    """Makes identifiers for worker `worker`; `random(n)` gives n random octets (a seeded one in tests)."""
+
+    def __init__(self, worker: int = 0, random: Callable[[int], bytes] = os.urandom) -> None:
+        self._prefix = f"{worker:x}"
+        self._branch_prefix = f"{MAGIC_COOKIE}{worker:x}."
+        self._random = random
+        self._pool = ""
+        self._at = 0
+
+    def _hex(self) -> str:
+        """16 hexadecimal digits, cut from a pool: one system call serves 128 identifiers."""
+        at = self._at
+        digits = self._pool[at : at + _DIGITS]
+        if len(digits) < _DIGITS:
+            self._pool = self._random(_REFILL // 2).hex()
+            at, digits = 0, self._pool[:_DIGITS]
+        self._at = at + _DIGITS
+        return digits
+
+    def branch(self, loop_hash: str = "") -> str:
+        """A branch parameter; `loop_hash` is the part by which loops are found (RFC 3261 16.6 item 8)."""
+        return f"{self._branch_prefix}{self._hex()}.{loop_hash}" if loop_hash else self._branch_prefix + self._hex()
+
+    def tag(self) -> str:
+        return self._hex()
+
+    def token(self) -> str:
+        """Names a transaction towards a script: a token of RFC 3261 25.1."""
+        return f"{self._prefix}-{self._hex()}"
