@@ -1,0 +1,239 @@
+"""Header fields in order, as they were received, with lazy access by canonical name (RFC 3261 7.3)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+
+from sipcgi.errors import ParseError
+from sipcgi.sip.grammar import MAX_HEADERS, is_token, split_list
+
+_COMPACT = {
+    "a": "accept-contact",  # RFC 3841
+    "b": "referred-by",  # RFC 3892
+    "c": "content-type",
+    "d": "request-disposition",  # RFC 3841
+    "e": "content-encoding",
+    "f": "from",
+    "i": "call-id",
+    "j": "reject-contact",  # RFC 3841
+    "k": "supported",
+    "l": "content-length",
+    "m": "contact",
+    "n": "identity-info",  # RFC 4474
+    "o": "event",  # RFC 6665
+    "r": "refer-to",  # RFC 3515
+    "s": "subject",
+    "t": "to",
+    "u": "allow-events",  # RFC 6665
+    "v": "via",
+    "x": "session-expires",  # RFC 4028
+    "y": "identity",  # RFC 8224
+}
+
+_SPELLINGS = """
+Accept Accept-Contact Accept-Encoding Accept-Language Accept-Resource-Priority Alert-Info Allow Allow-Events
+Authentication-Info Authorization Call-ID Call-Info Contact Content-Disposition Content-Encoding Content-Language
+Content-Length Content-Type CSeq Date Diversion Error-Info Event Expires Flow-Timer From Geolocation History-Info
+Identity Identity-Info In-Reply-To Join Max-Breadth Max-Forwards MIME-Version Min-Expires Min-SE Organization
+P-Access-Network-Info P-Asserted-Identity P-Called-Party-ID P-Charging-Vector P-Early-Media P-Preferred-Identity
+P-Visited-Network-ID Path Priority Privacy Proxy-Authenticate Proxy-Authorization Proxy-Require RAck Reason
+Record-Route Recv-Info Refer-Sub Refer-To Referred-By Reject-Contact Remote-Party-ID Replaces Reply-To
+Request-Disposition Require Retry-After Route RSeq Server Service-Route Session-Expires SIP-ETag SIP-If-Match Subject
+Subscription-State Supported Target-Dialog Timestamp To Unsupported User-Agent Via Warning WWW-Authenticate
+""".split()  # noqa: SIM905
+
+_CANONICAL = {form: spelling.lower() for spelling in _SPELLINGS for form in (spelling, spelling.lower())}
+_CANONICAL |= {form: name for letter, name in _COMPACT.items() for form in (letter, letter.upper())}
+
+AUTHENTICATION = frozenset({"www-authenticate", "authorization", "proxy-authenticate", "proxy-authorization"})
+"""Fields whose commas do not part elements (RFC 3261 7.3.1)."""
+
+SINGLE = frozenset({"from", "to", "call-id", "cseq", "max-forwards", "content-length"})
+"""Fields that a message has once at most and without which it cannot be understood when they differ."""
+
+_END_OF_FIELD = re.compile(r"\r\n(?![ \t])")
+
+
+def canonical(name: str) -> str:
+    """The long form in lower case of a field name in any spelling, compact ones included (RFC 3261 7.3.3)."""
+    known = _CANONICAL.get(name)
+    if known is not None:
+        return known
+    name = name.lower()
+    return _COMPACT.get(name, name)
+
+
+class _Known(dict[str, str]):
+    """What a line has before its colon, to its canonical name. Only an unseen spelling costs a check."""
+
+    def __missing__(self, spelling: str) -> str:
+        name = spelling.rstrip(" \t")  # RFC 3261 25.1: HCOLON; nothing but SP and HTAB before the colon
+        if not is_token(name):
+            raise ParseError(f"bad header field name {spelling[:40]!r}")
+        return canonical(name)
+
+
+_KNOWN = _Known(_CANONICAL)
+
+
+def _names(lines: list[str]) -> list[str]:
+    """The canonical name of each field. Raises ParseError."""
+    names, known = [], _KNOWN
+    for line in lines:
+        spelling, colon, _ = line.partition(":")
+        if not colon:
+            raise ParseError(f"header field without a colon: {line[:40]!r}")
+        names.append(known[spelling])
+    return names
+
+
+def _unfolded(lines: list[str]) -> list[str]:
+    return _END_OF_FIELD.split("\r\n".join(lines))
+
+
+def _value(line: str) -> str:
+    value = line[line.index(":") + 1 :]
+    if "\r\n" in value:  # RFC 3261 7.3.1: a fold is a single SP
+        return " ".join([part.strip(" \t") for part in value.split("\r\n")]).strip(" \t")
+    return value.strip(" \t")
+
+
+class Headers:
+    """The fields of a message.
+
+    `names[i]` is the canonical name of `lines[i]`, the field as received, folds kept, without its final CRLF.
+    Whoever asks by name uses the canonical one ("call-id"); whoever sets a field gives the spelling to print.
+    """
+
+    __slots__ = ("lines", "names")
+
+    def __init__(self, fields: Iterable[tuple[str, str]] = ()) -> None:
+        self.names: list[str] = []
+        self.lines: list[str] = []
+        for name, value in fields:
+            self.add(name, value)
+
+    @classmethod
+    def parse(cls, lines: list[str]) -> Headers:
+        """Of lines that were cut at each CRLF, folded ones too. Raises ParseError."""
+        if len(lines) > MAX_HEADERS:
+            raise ParseError(f"more than {MAX_HEADERS} header fields", status=513)
+        headers = cls()
+        try:
+            headers.names = _names(lines)
+        except ParseError:
+            # a line that continues the one before begins with a blank, as no name does (RFC 3261 7.3.1)
+            lines = _unfolded(lines)
+            headers.names = _names(lines)
+        headers.lines = lines
+        return headers
+
+    @classmethod
+    def salvage(cls, lines: list[str]) -> Headers:
+        """What is good in a bad message, so that it can be answered; of fields that occur once only the first."""
+        headers = cls()
+        for line in _unfolded(lines)[:MAX_HEADERS]:
+            try:
+                (name,) = _names([line])
+            except ParseError:
+                continue
+            if name not in SINGLE or name not in headers.names:
+                headers.names.append(name)
+                headers.lines.append(line)
+        return headers
+
+    @classmethod
+    def of(cls, names: list[str], lines: list[str]) -> Headers:
+        """Made of the two lists as they are."""
+        headers = cls()
+        headers.names = names
+        headers.lines = lines
+        return headers
+
+    def get(self, name: str) -> str | None:
+        """The value of the first field of that name, unfolded and stripped."""
+        names = self.names
+        return _value(self.lines[names.index(name)]) if name in names else None
+
+    def all(self, name: str) -> list[str]:
+        """The values of all fields of that name."""
+        if name not in self.names:
+            return []
+        return [_value(line) for found, line in zip(self.names, self.lines, strict=True) if found == name]
+
+    def elements(self, name: str) -> list[str]:
+        """The comma-separated elements over all fields of that name (RFC 3261 7.3.1). Raises ParseError."""
+        if name not in self.names:
+            return []
+        values = self.all(name)
+        if name in AUTHENTICATION:
+            return values
+        return [element for value in values for element in split_list(value)]
+
+    def count(self, name: str) -> int:
+        return self.names.count(name)
+
+    def __contains__(self, name: str) -> bool:
+        return name in self.names
+
+    def add(self, name: str, value: str) -> None:
+        """Appends a field."""
+        self.insert(len(self.names), name, value)
+
+    def insert(self, index: int, name: str, value: str) -> None:
+        """Raises ParseError for a value that would end the line."""
+        if "\n" in value or "\r" in value or "\0" in value:
+            raise ParseError(f"CR, LF or NUL in a value of {name}")
+        self.names.insert(index, canonical(name))
+        self.lines.insert(index, f"{name}: {value}")
+
+    def set(self, name: str, value: str) -> None:
+        """Replaces the first field of that name where it stands and drops the others, or appends one."""
+        found = canonical(name)
+        if found not in self.names:
+            self.add(name, value)
+            return
+        index = self.names.index(found)
+        if self.names.count(found) > 1:
+            self.remove(found)
+        else:
+            del self.names[index], self.lines[index]
+        self.insert(index, name, value)
+
+    def remove(self, *names: str) -> None:
+        """Drops all fields of those names."""
+        kept = [index for index, name in enumerate(self.names) if name not in names]
+        if len(kept) != len(self.names):
+            self.lines = [self.lines[index] for index in kept]
+            self.names = [self.names[index] for index in kept]
+
+    def replace_first_line(self, name: str, value: str) -> None:
+        """A new value for the first field of that name, which must be there; its spelling and place stay."""
+        index = self.names.index(name)
+        line = self.lines[index]
+        self.lines[index] = f"{line[: line.index(':')]}: {value}"
+
+    def prepend(self, name: str, value: str) -> None:
+        """Puts a field before the first one of that name, else at the top."""
+        found = canonical(name)
+        self.insert(self.names.index(found) if found in self.names else 0, name, value)
+
+    def copy(self) -> Headers:
+        return Headers.of(self.names.copy(), self.lines.copy())
+
+    def __iter__(self) -> Iterator[tuple[str, str]]:
+        """Name as spelt, value unfolded and stripped."""
+        for line in self.lines:
+            yield line[: line.index(":")].rstrip(" \t"), _value(line)
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Headers) and self.lines == other.lines
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        return f"Headers({list(self)!r})"
