@@ -1,0 +1,61 @@
+"""Decides, when a contact registers, by which way requests will go back to it."""
+
+from ipaddress import ip_address
+
+from sipcgi.flow import Flow
+from sipcgi.sip.address import Address
+from sipcgi.sip.message import Request
+from sipcgi.sip.uri import SipUri
+from sipcgi.sip.via import Via
+
+_DEFAULT_PORT = 5060
+_SECURE = ("TLS", "WSS")
+
+
+def way_back(request: Request, contact: Address, flow: Flow) -> Flow | None:
+    """The flow to use for `contact`, which `request` registered and which came over `flow`.
+
+    None where the contact's own URI says the way, or the path does that came with it (RFC 3327 5.4).
+    Otherwise `flow` itself:
+
+    - over a stream, its connection;
+    - over UDP, when the contact asks for its flow by RFC 5626: reg-id and +sip.instance, no proxy between;
+    - over UDP, when the contact is the address that the client put into its Via, no proxy is between, and the
+      request came from somewhere else: a NAT is on the way. That is so when the IP address differs, or when the
+      client asks for symmetric responses (rport, RFC 3581) and its port differs. A port that differs without rport
+      is that of a client which sends from one port and listens at another.
+    """
+    uri = contact.uri
+    if not isinstance(uri, SipUri) or "path" in request.headers:
+        return None
+    if flow.transport != "UDP":
+        return flow if uri.scheme == "sip" or flow.transport in _SECURE else None
+    if uri.scheme != "sip" or (uri.params.get("transport") or "udp").lower() != "udp" or len(request.vias) > 1:
+        return None
+    if "reg-id" in contact.params and "+sip.instance" in contact.params:
+        return flow
+    via = request.via
+    same = _host(uri.host) == _host(via.host) and (uri.port or _DEFAULT_PORT) == (via.port or _DEFAULT_PORT)
+    return flow if same and _changed(via, flow) else None
+
+
+def _changed(via: Via, flow: Flow) -> bool:
+    """Whether a NAT stands between the client that wrote `via` and us."""
+    host, remote = _host(via.host), _host(flow.remote.host)
+    if via.rport is not None:
+        return host != remote or (via.port or _DEFAULT_PORT) != flow.remote.port
+    return host != remote and _is_address(host)  # what a name stands for is not known here
+
+
+def _host(text: str) -> str:
+    """One spelling for each host, so that texts can be compared."""
+    bare = text.strip("[]").lower()
+    return str(ip_address(bare)) if ":" in bare and _is_address(bare) else bare
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return True
