@@ -1,0 +1,220 @@
+"""What happened, as the environment of a script: the metavariables of RFC 3050 5.5."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from functools import lru_cache
+
+from sipcgi.service import AckReceived, Cancelled, Event, RequestReceived, ResponseReceived, TimerFired
+from sipcgi.sip.headers import Headers
+from sipcgi.sip.message import Message, Request
+
+MAX_VARIABLE = 120 * 1024
+"""Octets of one variable: name, "=", value. Linux takes 128 KiB."""
+MAX_ENVIRONMENT = 1024 * 1024
+"""Octets of all together."""
+
+_OTHER = re.compile(r"[^A-Z0-9]")
+_SENSITIVE = ("SIP_AUTHORIZATION", "SIP_PROXY_AUTHORIZATION")
+
+
+class TooLarge(Exception):
+    """A message that fits no environment: a request gets 513, anything else its default action.
+
+    Caught in engine/cgi_service.
+    """
+
+    def __init__(self, variable: str, octets: int) -> None:
+        super().__init__(f"{variable or 'the environment'} has {octets} octets, too many for a script")
+        self.variable = variable
+        """"" for all of them together."""
+
+
+@dataclass(slots=True)
+class Occasion:
+    """One run of a script, and all that it may know."""
+
+    event: Event
+    initial: Request
+    transaction: str
+    """An id that stays the same for the transaction."""
+    run: int
+    elapsed_ms: int
+    """Milliseconds since the initial request came."""
+    remote: tuple[str, int]
+    """Where the request came from: the initial one, the CANCEL or the ACK."""
+    transport: str
+    """As in Via."""
+    server_name: str
+    server_port: int
+    software: str
+    cookie: str | None = None
+    registrations: str | None = None
+    """The Contact of a 302 that would hold them (RFC 3050 5.5.1.6)."""
+    pass_authorization: bool = False
+    auth_type: str | None = None
+    """Of credentials that the server itself has checked (RFC 3050 5.5.1.1)."""
+    remote_user: str | None = None
+
+
+@dataclass(slots=True)
+class Environment:
+    """The variables, and the names of the header fields that had to give way to others."""
+
+    variables: dict[str, str]
+    dropped: list[str] = field(default_factory=list)
+
+
+def body(event: Event) -> bytes:
+    """What the script reads on standard input (RFC 3050 5.5.2)."""
+    if isinstance(event, ResponseReceived):
+        return event.response.body
+    return b"" if isinstance(event, TimerFired) else event.request.body
+
+
+def environment(occasion: Occasion) -> Environment:
+    """The metavariables for one run. Raises TooLarge."""
+    event = occasion.event
+    message: Message
+    if isinstance(event, ResponseReceived):
+        message = event.response
+    else:
+        message = occasion.initial if isinstance(event, TimerFired) else event.request
+    variables, dropped = _protocol_variables(message.headers)
+    if not occasion.pass_authorization:  # RFC 3050 7.3
+        for name in _SENSITIVE:
+            variables.pop(name, None)
+    _server_variables(variables, occasion)
+    _event_variables(variables, occasion)
+    if message.body and not isinstance(event, TimerFired):  # RFC 3050 5.5.1.2, 5.5.1.3
+        variables["CONTENT_LENGTH"] = str(len(message.body))
+        kind = message.headers.get("content-type")
+        if kind is not None:
+            variables["CONTENT_TYPE"] = kind
+    _check_size(variables)
+    return Environment(variables, dropped)
+
+
+def _protocol_variables(headers: Headers) -> tuple[dict[str, str], list[str]]:
+    """SIP_ and the name of each field (RFC 3050 5.5.1.5), and the names of those that others drove out."""
+    variables: dict[str, str] = {}
+    owners: dict[str, str] = {}
+    several: dict[str, list[str]] = {}
+    dropped: list[str] = []
+    for name, line in zip(headers.names, headers.lines, strict=True):
+        variable = _variable(name)
+        if not variable:
+            continue
+        value = line[line.index(":") + 1 :].strip(" \t")
+        if "\r\n" in value:  # a field on several lines is merged into one
+            value = " ".join([part.strip(" \t") for part in value.split("\r\n")]).strip(" \t")
+        owner = owners.setdefault(variable, name)
+        if owner is not name and owner != name:
+            if not _is_dashed(name) or _is_dashed(owner):
+                dropped.append(name)
+                continue
+            dropped.append(owner)
+            owners[variable] = name
+            several.pop(variable, None)
+        elif variable in variables:
+            several.setdefault(variable, [variables[variable]]).append(value)
+            continue
+        variables[variable] = value
+    for variable, values in several.items():  # "as though they had been received as a single header field"
+        variables[variable] = ", ".join([value for value in values if value])
+    return variables, list(dict.fromkeys(dropped))
+
+
+def forget_cgi_fields(headers: Headers) -> None:
+    """Takes CGI- fields out of what came from the network: they are the server's and the script's alone."""
+    for name in headers.names:
+        if name[:4] == "cgi-":
+            headers.remove(*[one for one in headers.names if one[:4] == "cgi-"])
+            return
+
+
+@lru_cache(maxsize=1024)
+def _variable(name: str) -> str:
+    """The variable of a field's canonical name; "" for CGI- fields, which never come from the network."""
+    return "" if name.startswith("cgi-") else "SIP_" + _OTHER.sub("_", name.upper())
+
+
+def _is_dashed(name: str) -> bool:
+    """Whether the name has nothing but letters, digits and "-"."""
+    return name.replace("-", "x").isalnum()
+
+
+def _server_variables(variables: dict[str, str], occasion: Occasion) -> None:
+    """What is defined in every run."""
+    initial, situation = occasion.initial, occasion.event.situation
+    variables["GATEWAY_INTERFACE"] = "SIP-CGI/1.1"
+    variables["SERVER_NAME"] = occasion.server_name
+    variables["SERVER_PORT"] = str(occasion.server_port)
+    variables["SERVER_PROTOCOL"] = "SIP/2.0"
+    variables["SERVER_SOFTWARE"] = occasion.software
+    variables["SERVER_TRANSPORT"] = occasion.transport.lower()
+    variables["SIPCGI_TRANSACTION"] = occasion.transaction
+    variables["SIPCGI_METHOD"] = initial.method
+    variables["SIPCGI_URI"] = initial.uri
+    variables["SIPCGI_RUN"] = str(occasion.run)
+    variables["SIPCGI_ELAPSED_MS"] = str(occasion.elapsed_ms)
+    variables["SIPCGI_PENDING"] = str(situation.pending)
+    if situation.best is not None:
+        variables["SIPCGI_BEST"] = str(situation.best)
+    # RFC 3050 5.5.1: undefined is not the same as empty
+    if occasion.cookie is not None:
+        variables["SCRIPT_COOKIE"] = occasion.cookie
+    if occasion.registrations is not None:
+        variables["REGISTRATIONS"] = occasion.registrations
+    if occasion.auth_type is not None:
+        variables["AUTH_TYPE"] = occasion.auth_type
+    if occasion.remote_user is not None:
+        variables["REMOTE_USER"] = occasion.remote_user
+
+
+def _event_variables(variables: dict[str, str], occasion: Occasion) -> None:
+    """What differs between requests, responses and timers."""
+    event = occasion.event
+    variables["SIPCGI_EVENT"] = _event_name(event)
+    remote: tuple[str, int] | None = occasion.remote
+    if isinstance(event, ResponseReceived):
+        remote = None if event.local else event.remote
+        variables["RESPONSE_STATUS"] = str(event.response.status)
+        variables["RESPONSE_REASON"] = event.response.reason
+        variables["RESPONSE_TOKEN"] = event.token
+        variables["SIPCGI_TARGET"] = event.target
+        if event.request_token is not None:
+            variables["REQUEST_TOKEN"] = event.request_token
+    elif not isinstance(event, TimerFired):
+        variables["REQUEST_METHOD"] = event.request.method
+        variables["REQUEST_URI"] = event.request.uri
+    if remote is None:  # RFC 3050 5.5.1.7: the loopback address for locally-generated responses
+        variables["REMOTE_ADDR"] = "::1" if ":" in occasion.remote[0] else "127.0.0.1"
+    else:
+        variables["REMOTE_ADDR"] = remote[0]
+        variables["REMOTE_PORT"] = str(remote[1])
+
+
+_EVENT_NAMES = {RequestReceived: "request", TimerFired: "timer", Cancelled: "cancel", AckReceived: "ack"}
+
+
+def _event_name(event: Event) -> str:
+    if isinstance(event, ResponseReceived):
+        return "timeout" if event.local and event.response.status == 408 else "response"
+    return _EVENT_NAMES[type(event)]
+
+
+def _check_size(variables: dict[str, str]) -> None:
+    """Exact only where the limit is near: a character has four octets at most."""
+    characters = sum(map(len, variables)) + sum(map(len, variables.values())) + len(variables)
+    if 4 * characters <= MAX_VARIABLE:
+        return
+    total = 0
+    for name, value in variables.items():
+        octets = len(name) + 1 + len(value.encode("utf-8", "surrogateescape"))
+        if octets > MAX_VARIABLE:
+            raise TooLarge(name, octets)
+        total += octets
+    if total > MAX_ENVIRONMENT:
+        raise TooLarge("", total)

@@ -1,0 +1,150 @@
+"""What a script printed, as actions (RFC 3050 5.6), and whether they fit what happened."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from sipcgi.cgi.action import Claim, Findings, read_action, read_again, read_cookie
+from sipcgi.cgi.message import AGAIN, PROXY_REQUEST, SET_COOKIE, messages
+from sipcgi.errors import ParseError, ScriptError
+from sipcgi.service import (
+    AckReceived,
+    Action,
+    Cancelled,
+    Event,
+    ForwardResponse,
+    Reply,
+    ResponseReceived,
+    WakeAfter,
+)
+from sipcgi.sip.grammar import split_list
+from sipcgi.sip.message import CSeq, Request
+
+
+@dataclass(slots=True)
+class Output:
+    """What a run asks for. `cookie` is None when none was set; `warnings` are line and text."""
+
+    actions: list[Action] = field(default_factory=list)
+    cookie: str | None = None
+    again: bool = False
+    warnings: list[tuple[int, str]] = field(default_factory=list)
+    claims: list[Claim] = field(default_factory=list)
+    """For `check_output`; the fields among them are in no Edits."""
+
+
+def parse_output(output: bytes, *, method: str, max_messages: int = 64) -> Output:
+    """The actions in `output`, printed for a transaction of `method`.
+
+    An empty output is the default action (RFC 3050 5.6.1.6). Raises ScriptError with line and column.
+    """
+    findings = Findings()
+    result = Output(warnings=findings.warnings, claims=findings.claims)
+    wake: WakeAfter | None = None
+    final = 0
+    for message in messages(output, max_messages):
+        if message.action == SET_COOKIE:
+            result.cookie = read_cookie(message, findings)
+        elif message.action == AGAIN:
+            result.again, wake = read_again(message, findings)
+        else:
+            claims = len(findings.claims)
+            action = read_action(message, method, findings)
+            if final:  # RFC 3050 5.6: nothing after a definitive response
+                findings.warn(message, _after(final))
+                del findings.claims[claims:]
+                continue
+            result.actions.append(action)
+            if isinstance(action, Reply) and action.status >= 200:
+                final = message.line
+    if wake is not None and final:
+        findings.warnings.append((wake.line, _after(final)))
+    elif wake is not None:
+        result.actions.append(wake)
+    return result
+
+
+def check_output(output: Output, event: Event, initial: Request) -> Output:
+    """The output as far as it fits what happened: `event` in the transaction of `initial`.
+
+    Raises ScriptError for what the message at hand makes wrong.
+    """
+    warnings = output.warnings.copy()
+    if isinstance(event, Cancelled | AckReceived):
+        # RFC 3050 5.10: purely advisory; 5.11.1
+        name = "CANCEL" if isinstance(event, Cancelled) else "ACK"
+        warnings += [(action.line, f"no action has an effect in the run for {name}") for action in output.actions[:1]]
+        return Output([], output.cookie, output.again, warnings)
+    response = event.response if isinstance(event, ResponseReceived) else None
+    for claim in output.claims:
+        if claim.name != "this":
+            _check_field(claim, initial)
+        elif response is None:  # RFC 3050 5.6.1.3
+            raise claim.error('"this" where no response came', "name a response by its RESPONSE_TOKEN")
+    this = response.status if response is not None else 0
+
+    def status(action: Action) -> int:
+        if isinstance(action, Reply):
+            return action.status
+        return this if isinstance(action, ForwardResponse) and action.token == "this" else 0
+
+    actions = output.actions
+    for index, action in enumerate(actions, 1):
+        if status(action) >= 200:
+            warnings += [(each.line, _after(action.line)) for each in actions[index:]]
+            actions = actions[:index]
+            break
+    if actions and not event.situation.pending and all(100 <= status(action) < 200 for action in actions):
+        raise ScriptError(
+            "only provisional responses, and nothing is pending",
+            line=actions[0].line,
+            column=1,
+            hint=f"print a final response or {PROXY_REQUEST} too, or CGI-After below {AGAIN} yes",
+        )
+    if initial.method == "INVITE" and "100rel" in _option_tags(initial):
+        actions = _without_unreliable(actions, warnings)
+    return Output(actions, output.cookie, output.again, warnings)
+
+
+def exit_error(status: int, output: bytes) -> ScriptError:
+    """The error of a script that ended with an exit status other than 0."""
+    hint = {126: "a command in it is not executable", 127: "a command in it was not found"}.get(status, "")
+    if status == 1 and not output:
+        hint = "end a shell script with exit 0"
+    return ScriptError(f"exit status {status}", hint=hint)
+
+
+def _after(line: int) -> str:
+    return f"dropped: the final response of line {line} ends the transaction"
+
+
+def _without_unreliable(actions: list[Action], warnings: list[tuple[int, str]]) -> list[Action]:
+    """RFC 3262 3: a request that requires 100rel gets no provisional response but 100 unreliably."""
+    kept: list[Action] = []
+    for action in actions:
+        if isinstance(action, Reply) and 100 < action.status < 200:
+            warnings.append((action.line, f"{action.status} not sent: the request requires 100rel"))
+        else:
+            kept.append(action)
+    if len(kept) < len(actions) and all(isinstance(action, WakeAfter) for action in kept):
+        kept.insert(0, Reply(100, "Trying", line=actions[0].line))  # nothing at all would be the default action
+    return kept
+
+
+def _option_tags(request: Request) -> list[str]:
+    return [tag.strip(" \t").lower() for tag in ",".join(request.headers.all("require")).split(",")]
+
+
+def _check_field(claim: Claim, initial: Request) -> None:
+    """A field that a script cannot change must be as in the request."""
+    try:
+        if claim.name == "call-id":
+            same = claim.value == initial.call_id
+        elif claim.name == "cseq":
+            same = CSeq.parse(claim.value) == initial.cseq
+        else:
+            same = split_list(claim.value) == initial.headers.elements("via")
+    except ParseError:
+        same = False
+    if not same:
+        raise claim.error("a script cannot change Via, Call-ID and CSeq", "leave the field out: the server copies it")

@@ -1,0 +1,166 @@
+"""The waist of the house: what happened (events), what to do about it (actions), and who decides (services).
+
+A script, the registrar and the default route are one thing here: a function from an event to actions. The actions are
+RFC 3050's output (5.6.1), named once. Nothing else crosses between the deciding side and engine/context.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from sipcgi.sip.message import Request, Response
+
+
+@dataclass(slots=True)
+class Situation:
+    """What a decision may want to know of the transaction at the moment of an event."""
+
+    pending: int = 0
+    """Branches without a final response."""
+    best: int | None = None
+    """Status of the best final response so far."""
+
+
+@dataclass(slots=True)
+class RequestReceived:
+    """The initial request of a transaction."""
+
+    request: Request
+    situation: Situation
+
+
+@dataclass(slots=True)
+class ResponseReceived:
+    """A response to a relayed request, received or, when `local`, made by the server itself (RFC 3050 5.8)."""
+
+    response: Response
+    token: str
+    """Names this response in a later ForwardResponse (RFC 3050 5.5.1.16)."""
+    request_token: str | None
+    target: str
+    """The URI that the request was sent to."""
+    local: bool
+    remote: tuple[str, int] | None
+    """Address and port it came from; None for a local one."""
+    situation: Situation
+
+
+@dataclass(slots=True)
+class TimerFired:
+    """The time of a WakeAfter has come."""
+
+    situation: Situation
+
+
+@dataclass(slots=True)
+class Cancelled:
+    """The caller cancelled the initial request (RFC 3050 5.10)."""
+
+    request: Request
+    situation: Situation
+
+
+@dataclass(slots=True)
+class AckReceived:
+    """The ACK of a 2xx that the service itself gave (RFC 3050 5.11.1)."""
+
+    request: Request
+    situation: Situation
+
+
+Event = RequestReceived | ResponseReceived | TimerFired | Cancelled | AckReceived
+
+
+@dataclass(slots=True)
+class Edits:
+    """Changes to the message that an action sends (RFC 3050 5.6.1.2, 5.6.2.2)."""
+
+    headers: list[tuple[str, str]] = field(default_factory=list)
+    """Name as spelt and value, in order; they replace all fields of that name."""
+    remove: frozenset[str] = frozenset()
+    """Canonical names (sip/headers) of fields to leave out."""
+    body: bytes | None = None
+    """None keeps the body, b"" deletes it together with Content-Type."""
+
+
+@dataclass(slots=True)
+class Reply:
+    """Answer the initial request (RFC 3050 5.6.1.1)."""
+
+    status: int
+    reason: str
+    edits: Edits = field(default_factory=Edits)
+    line: int = 0
+
+
+@dataclass(slots=True)
+class Relay:
+    """Forward the initial request to `uri` (RFC 3050 5.6.1.2); several are parallel forking."""
+
+    uri: str
+    edits: Edits = field(default_factory=Edits)
+    request_token: str | None = None
+    timeout: float | None = None
+    """Seconds after which the server cancels and makes a local 408 (RFC 3050 5.7)."""
+    line: int = 0
+
+
+@dataclass(slots=True)
+class ForwardResponse:
+    """Send a response upstream (RFC 3050 5.6.1.3); `token` is one of a ResponseReceived, or "this"."""
+
+    token: str
+    edits: Edits = field(default_factory=Edits)
+    line: int = 0
+
+
+@dataclass(slots=True)
+class WakeAfter:
+    """Tell the service again after so many seconds, unless a message comes first (RFC 3050 3.6)."""
+
+    seconds: float
+    line: int = 0
+
+
+Action = Reply | Relay | ForwardResponse | WakeAfter
+
+
+class Pending:
+    """A decision that is still being made. Exactly one of `resolve` and `abandon` ends it."""
+
+    __slots__ = ("_abandon", "_actions", "_then")
+
+    def __init__(self, abandon: Callable[[], None] = lambda: None) -> None:
+        self._abandon = abandon
+        self._actions: Sequence[Action] | None = None
+        self._then: Callable[[Sequence[Action]], None] | None = None
+
+    def then(self, callback: Callable[[Sequence[Action]], None]) -> None:
+        """Calls `callback` with the actions, at once when they are there already."""
+        if self._actions is not None:
+            callback(self._actions)
+        else:
+            self._then = callback
+
+    def resolve(self, actions: Sequence[Action]) -> None:
+        self._actions = actions
+        if self._then is not None:
+            callback, self._then = self._then, None
+            callback(actions)
+
+    def abandon(self) -> None:
+        """Nobody waits for it any more: what works on it is ended."""
+        self._then = None
+        self._abandon()
+
+
+class Service(Protocol):
+    """Decides for one transaction. No decision, or none but WakeAfter, is the default action (RFC 3050 5.6.1.6)."""
+
+    def wants(self, event: Event) -> bool:
+        """Whether `decide` is to be called for it (CGI-AGAIN lives behind this)."""
+
+    def listening(self) -> bool:
+        """Whether any later event may be wanted."""
+
+    def decide(self, event: Event) -> Sequence[Action] | Pending: ...

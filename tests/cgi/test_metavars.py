@@ -1,0 +1,315 @@
+"""The environment of a script, beside RFC 3050 5.5.1."""
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sipcgi.cgi.metavars import MAX_ENVIRONMENT, MAX_VARIABLE, Environment, Occasion, TooLarge, body, environment
+from sipcgi.service import AckReceived, Cancelled, Event, RequestReceived, ResponseReceived, Situation, TimerFired
+from sipcgi.sip.headers import Headers
+from sipcgi.sip.message import Request, Response
+from sipcgi.sip.parser import parse
+
+INVITE = """\
+INVITE sip:bob@biloxi.example.com SIP/2.0
+v: SIP/2.0/UDP proxy.example.org;branch=z9hG4bK2
+Via: SIP/2.0/UDP pc33.atlanta.example.com;branch=z9hG4bKnashds8
+Max-Forwards: 70
+t: Bob <sip:bob@biloxi.example.com>
+f: "Alice, who \u00fcbt" <sip:alice@atlanta.example.com>;tag=1928301774
+i: a84b4c76e66710
+CSeq: 314159 INVITE
+Subject: a long
+ \tone
+Authorization: Digest username="alice"
+Proxy-Authorization: Digest username="alice"
+CGI-Trick: 1
+Supported:
+Contact: <sip:alice@pc33.atlanta.example.com>
+c: application/sdp
+l: 5
+
+v=0
+a"""
+
+SIP_VARIABLES = {
+    "SIP_VIA": "SIP/2.0/UDP proxy.example.org;branch=z9hG4bK2, "
+    "SIP/2.0/UDP pc33.atlanta.example.com;branch=z9hG4bKnashds8",
+    "SIP_MAX_FORWARDS": "70",
+    "SIP_TO": "Bob <sip:bob@biloxi.example.com>",
+    "SIP_FROM": '"Alice, who \u00fcbt" <sip:alice@atlanta.example.com>;tag=1928301774',
+    "SIP_CALL_ID": "a84b4c76e66710",
+    "SIP_CSEQ": "314159 INVITE",
+    "SIP_SUBJECT": "a long one",
+    "SIP_SUPPORTED": "",
+    "SIP_CONTACT": "<sip:alice@pc33.atlanta.example.com>",
+    "SIP_CONTENT_TYPE": "application/sdp",
+    "SIP_CONTENT_LENGTH": "5",
+}
+
+SERVER_VARIABLES = {
+    "GATEWAY_INTERFACE": "SIP-CGI/1.1",
+    "SERVER_NAME": "biloxi.example.com",
+    "SERVER_PORT": "5060",
+    "SERVER_PROTOCOL": "SIP/2.0",
+    "SERVER_SOFTWARE": "sipcgi/0.1",
+    "SERVER_TRANSPORT": "udp",
+    "SIPCGI_TRANSACTION": "0-abc",
+    "SIPCGI_METHOD": "INVITE",
+    "SIPCGI_URI": "sip:bob@biloxi.example.com",
+    "SIPCGI_RUN": "1",
+    "SIPCGI_ELAPSED_MS": "3",
+    "SIPCGI_PENDING": "0",
+}
+
+REMOTE = {"REMOTE_ADDR": "192.0.2.1", "REMOTE_PORT": "5062"}
+
+
+def invite() -> Request:
+    head, _, content = INVITE.partition("\n\n")
+    message = parse(f"{head}\n\n".replace("\n", "\r\n").encode() + content.encode())
+    assert isinstance(message, Request)
+    return message
+
+
+def request(method: str, fields: list[tuple[str, str]], content: bytes = b"") -> Request:
+    return Request(method, "sip:bob@example.com", Headers(fields), content)
+
+
+def response(status: int, reason: str = "", *, local: bool = False, content: bytes = b"") -> ResponseReceived:
+    headers = Headers([("Contact", "<sip:bob@192.0.2.4>")])
+    return ResponseReceived(
+        Response(status, reason, headers, content),
+        "0-abc.1",
+        "home",
+        "sip:bob@home.example.com",
+        local,
+        None if local else ("192.0.2.9", 5070),
+        Situation(2, 486),
+    )
+
+
+def occasion(event: Event | None = None) -> Occasion:
+    initial = invite()
+    return Occasion(
+        event or RequestReceived(initial, Situation()),
+        initial,
+        "0-abc",
+        1,
+        3,
+        ("192.0.2.1", 5062),
+        "UDP",
+        "biloxi.example.com",
+        5060,
+        "sipcgi/0.1",
+    )
+
+
+def variables(one: Occasion) -> dict[str, str]:
+    return environment(one).variables
+
+
+def of_fields(*fields: tuple[str, str]) -> Environment:
+    """What the header fields alone make."""
+    found = environment(occasion(RequestReceived(request("INVITE", list(fields)), Situation())))
+    return Environment({k: v for k, v in found.variables.items() if k.startswith("SIP_")}, found.dropped)
+
+
+@pytest.mark.rfc("3050", "5.5.1")
+def test_a_request() -> None:
+    assert environment(occasion()) == Environment(
+        SIP_VARIABLES
+        | SERVER_VARIABLES
+        | REMOTE
+        | {
+            "SIPCGI_EVENT": "request",
+            "REQUEST_METHOD": "INVITE",
+            "REQUEST_URI": "sip:bob@biloxi.example.com",
+            "CONTENT_LENGTH": "5",
+            "CONTENT_TYPE": "application/sdp",
+        },
+        [],
+    )
+
+
+@pytest.mark.rfc("3050", "5.5.1.14")
+def test_a_response() -> None:
+    event = response(183, "Wait \u00fc", content=b"v=0\r\n")
+    assert variables(replace(occasion(event), run=2, cookie="c", transport="TCP")) == {
+        **SERVER_VARIABLES,
+        "SIP_CONTACT": "<sip:bob@192.0.2.4>",
+        "SERVER_TRANSPORT": "tcp",
+        "SIPCGI_RUN": "2",
+        "SIPCGI_PENDING": "2",
+        "SIPCGI_BEST": "486",
+        "SIPCGI_EVENT": "response",
+        "SIPCGI_TARGET": "sip:bob@home.example.com",
+        "RESPONSE_STATUS": "183",
+        "RESPONSE_REASON": "Wait \u00fc",
+        "RESPONSE_TOKEN": "0-abc.1",
+        "REQUEST_TOKEN": "home",
+        "SCRIPT_COOKIE": "c",
+        "REMOTE_ADDR": "192.0.2.9",
+        "REMOTE_PORT": "5070",
+        "CONTENT_LENGTH": "5",
+    }
+
+
+def test_a_response_to_a_request_without_token() -> None:
+    assert "REQUEST_TOKEN" not in variables(occasion(replace(response(200), request_token=None)))
+
+
+@pytest.mark.rfc("3050", "5.5.1.7")
+@pytest.mark.parametrize(("remote", "loopback"), [("192.0.2.1", "127.0.0.1"), ("2001:db8::1", "::1")])
+@pytest.mark.parametrize(
+    ("status", "name"), [(408, "timeout"), (480, "response"), (503, "response"), (487, "response")]
+)
+def test_a_local_response(remote: str, loopback: str, status: int, name: str) -> None:
+    found = variables(replace(occasion(response(status, local=True)), remote=(remote, 5062)))
+    assert (found["REMOTE_ADDR"], found["SIPCGI_EVENT"]) == (loopback, name)
+    assert "REMOTE_PORT" not in found
+
+
+def test_a_408_that_was_received_is_a_response() -> None:
+    assert variables(occasion(response(408)))["SIPCGI_EVENT"] == "response"
+
+
+@pytest.mark.rfc("3050", "3.6")
+def test_a_timer() -> None:
+    event = TimerFired(Situation(1))
+    assert variables(occasion(event)) == {
+        **SIP_VARIABLES,
+        **SERVER_VARIABLES,
+        **REMOTE,
+        "SIPCGI_EVENT": "timer",
+        "SIPCGI_PENDING": "1",
+    }
+    assert body(event) == b""
+
+
+@pytest.mark.rfc("3050", "5.10")
+@pytest.mark.rfc("3050", "5.11.1")
+@pytest.mark.parametrize(("kind", "name"), [(Cancelled, "CANCEL"), (AckReceived, "ACK")])
+def test_cancel_and_ack_show_their_own_fields(kind: type[Cancelled | AckReceived], name: str) -> None:
+    event = kind(request(name, [("CSeq", f"314159 {name}"), ("Reason", "SIP;cause=200")], b"x"), Situation())
+    found = variables(occasion(event))
+    assert (found["SIPCGI_EVENT"], found["REQUEST_METHOD"]) == (name.lower(), name)
+    assert (found["REQUEST_URI"], found["SIPCGI_URI"]) == ("sip:bob@example.com", "sip:bob@biloxi.example.com")
+    assert (found["SIP_REASON"], found["SIP_CSEQ"]) == ("SIP;cause=200", f"314159 {name}")
+    assert "SIP_FROM" not in found
+    assert found["CONTENT_LENGTH"] == "1"
+    assert body(event) == b"x"
+
+
+def test_bodies() -> None:
+    assert body(RequestReceived(invite(), Situation())) == b"v=0\na"
+    assert body(response(200, content=b"x")) == b"x"
+
+
+@pytest.mark.rfc("3050", "5.5.1.2")
+def test_without_a_body_its_variables_are_undefined() -> None:
+    event = RequestReceived(request("INVITE", [("Content-Type", "a/b"), ("Content-Length", "0")]), Situation())
+    found = variables(occasion(event))
+    assert not {"CONTENT_LENGTH", "CONTENT_TYPE"} & found.keys()
+    assert found["SIP_CONTENT_LENGTH"] == "0"
+
+
+@pytest.mark.rfc("3050", "5.5.1.1")
+@pytest.mark.rfc("3050", "5.5.1.6")
+@pytest.mark.rfc("3050", "5.5.1.10")
+def test_what_the_server_knows_besides() -> None:
+    given = replace(
+        occasion(), registrations="<sip:b@c>;q=1;expires=60", auth_type="Digest", remote_user="", cookie="x"
+    )
+    found = variables(given)
+    assert found["REGISTRATIONS"] == "<sip:b@c>;q=1;expires=60"
+    assert (found["AUTH_TYPE"], found["REMOTE_USER"], found["SCRIPT_COOKIE"]) == ("Digest", "", "x")
+
+
+@pytest.mark.rfc("3050", "7.3")
+def test_credentials_are_passed_only_when_asked_for() -> None:
+    found = variables(replace(occasion(), pass_authorization=True))
+    assert found["SIP_AUTHORIZATION"] == found["SIP_PROXY_AUTHORIZATION"] == 'Digest username="alice"'
+    assert of_fields(("Proxy_Authorization", "forged")).variables == {}
+
+
+@pytest.mark.rfc("3050", "5.5.1.5")
+def test_several_fields_become_one() -> None:
+    found = of_fields(("Allow", "ACK"), ("Q", "1"), ("allow", "BYE"), ("Allow", ""), ("ALLOW", "INFO, OPTIONS"))
+    assert found == Environment({"SIP_ALLOW": "ACK, BYE, INFO, OPTIONS", "SIP_Q": "1"}, [])
+
+
+@pytest.mark.parametrize(
+    ("fields", "value", "dropped"),
+    [
+        (["X-A", "X_A", "X-A"], "0, 2", ["x_a"]),
+        (["X_A", "X-A", "X_A", "X-A"], "1, 3", ["x_a"]),
+        (["X_A", "X_A", "X-A"], "2", ["x_a"]),
+        (["X.A", "X_A", "X.A"], "0, 2", ["x_a"]),
+        (["X%A", "X.A", "X-A", "X_A"], "2", ["x%a", "x.a", "x_a"]),
+        (["X-A", "x-a"], "0, 1", []),
+    ],
+)
+def test_names_that_fall_together(fields: list[str], value: str, dropped: list[str]) -> None:
+    found = of_fields(*[(name, str(index)) for index, name in enumerate(fields)])
+    assert found.variables == {"SIP_X_A": value}
+    assert sorted(found.dropped) == sorted(dropped)
+
+
+def test_every_character_but_letters_and_digits_becomes_an_underscore() -> None:
+    name = "a-.!%*_+`'~9"
+    assert of_fields((name, "x")).variables == {"SIP_A__________9": "x"}
+
+
+def fits(*fields: tuple[str, str]) -> bool:
+    try:
+        of_fields(*fields)
+    except TooLarge:
+        return False
+    return True
+
+
+def test_one_variable_has_120_kib_at_most() -> None:
+    room = MAX_VARIABLE - len("SIP_Q=")
+    assert fits(("Q", "x" * room))
+    assert not fits(("Q", "x" * (room + 1)))
+    assert fits(("Q", "\u00fc" * (room // 2)))
+    assert not fits(("Q", "\u00fc" * (room // 2 + 1)))
+    assert fits(("Q", "\udcff" * room))  # one octet that is no UTF-8
+    assert not fits(("Q", "x" * (room // 2)), ("Q", "x" * (room // 2)))
+    with pytest.raises(TooLarge, match="SIP_Q has") as caught:
+        of_fields(("Q", "x" * MAX_VARIABLE))
+    assert caught.value.variable == "SIP_Q"
+
+
+def test_all_together_have_1_mib_at_most() -> None:
+    eighth = MAX_ENVIRONMENT // 9
+    assert fits(*[(f"X{number}", "x" * eighth) for number in range(8)])
+    with pytest.raises(TooLarge, match="the environment has") as caught:
+        of_fields(*[(f"X{number}", "x" * eighth) for number in range(9)])
+    assert caught.value.variable == ""
+
+
+TOKENS = st.text("abXY09-.!%*_+`'~", min_size=1, max_size=6) | st.sampled_from(
+    ["CGI-A", "Authorization", "Path", "BASH_FUNC_x%%", "Remote-Addr", "SIPCGI_EVENT", "v", "To"]
+)
+VALUES = st.text(st.characters(exclude_characters="\r\n\0"), max_size=20) | st.just("() { :;}; echo x")
+
+
+@pytest.mark.rfc("3050", "5.5.1.5")
+@given(st.lists(st.tuples(TOKENS, VALUES), max_size=8))
+def test_no_field_makes_or_changes_a_variable_but_its_own(fields: list[tuple[str, str]]) -> None:
+    with_fields = environment(occasion(RequestReceived(request("INVITE", fields), Situation()))).variables
+    without = environment(occasion(RequestReceived(request("INVITE", []), Situation()))).variables
+    assert {name: value for name, value in with_fields.items() if not name.startswith("SIP_")} == without
+    for name, value in with_fields.items():
+        assert not name.strip("ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_")
+        assert not set(value) & set("\r\n\0")
+
+
+@given(TOKENS, VALUES, VALUES)
+def test_one_field_does_not_change_the_variable_of_another(name: str, value: str, other: str) -> None:
+    found = of_fields(("X-Unrelated", value), (name, other)).variables
+    assert found["SIP_X_UNRELATED"] == value.strip(" \t")
