@@ -1,0 +1,227 @@
+"""A run of a script as the server holds it: two pipes to read, and what came out of them."""
+
+import os
+from collections.abc import Callable
+from typing import TypeAlias
+
+from sipcgi.hosts import wire
+from sipcgi.hosts.base import Invocation, Outcome
+from sipcgi.timerqueue import Timer
+
+CHUNK = 65536  # octets: what a pipe holds
+MOST_STDERR_OCTETS = 8192
+MOST_STDERR_LINES = 200
+
+
+class StderrLines:
+    """Cuts standard error into lines and gives `tell` the first of them."""
+
+    __slots__ = ("full", "lines", "octets", "rest", "tell")
+
+    def __init__(self, tell: Callable[[str], None]) -> None:
+        self.tell = tell
+        self.rest = b""
+        self.octets = MOST_STDERR_OCTETS
+        self.lines = MOST_STDERR_LINES
+        self.full = False
+
+    def feed(self, octets: bytes) -> None:
+        if self.full:
+            return
+        *lines, self.rest = (self.rest + octets[: self.octets]).split(b"\n")
+        for line in lines[: self.lines]:
+            self._say(line)
+        self.full = len(octets) > self.octets or len(lines) > self.lines
+        self.octets -= len(octets)
+        self.lines -= len(lines)
+        if self.full:
+            self._finish()
+
+    def close(self) -> None:
+        """The last line may lack its end."""
+        if not self.full:
+            self.full = self.lines == 0 and self.rest != b""
+            self._finish()
+
+    def _finish(self) -> None:
+        if self.lines > 0:
+            self._say(self.rest)
+        if self.full:
+            self.tell("(what followed on standard error was dropped)")
+        self.rest = b""
+
+    def _say(self, line: bytes) -> None:
+        if line:
+            self.tell(line.removesuffix(b"\r").decode("utf-8", "surrogateescape"))
+
+
+Order: TypeAlias = tuple[bytes, "ScriptRun", list[int]]
+"""A record, the run it is about, and descriptors to send with it and to close then."""
+
+
+class ScriptRun:
+    """Owns the reading ends of both pipes; hosts/exec moves it along."""
+
+    __slots__ = (
+        "at_end",
+        "done",
+        "ended",
+        "failure",
+        "finished",
+        "max_output",
+        "name",
+        "number",
+        "output",
+        "overflow",
+        "size",
+        "started",
+        "stderr",
+        "stderr_lines",
+        "stdout",
+        "timed_out",
+        "timer",
+        "told",
+    )
+
+    def __init__(
+        self,
+        number: int,
+        invocation: Invocation,
+        done: Callable[[Outcome], None],
+        stderr: Callable[[str], None],
+        at_end: Callable[["ScriptRun"], None],
+    ) -> None:
+        self.number = number
+        self.name = invocation.name
+        self.max_output = invocation.max_output
+        self.done = done
+        self.stderr_lines = StderrLines(stderr)
+        self.at_end = at_end
+        self.stdout = -1  # descriptors; -1 when there is none (any more)
+        self.stderr = -1
+        self.output: list[bytes] = []
+        self.size = 0
+        self.started = 0.0
+        self.timer: Timer | None = None
+        self.timed_out = self.ended = self.overflow = False
+        self.told = False  # to end
+        self.finished = False
+        self.failure: str | None = None
+
+    def start_order(self, invocation: Invocation) -> Order:
+        """Opens what the run needs. Raises OSError, or ValueError for texts that no program can be started with."""
+        texts = wire.pack_texts(invocation.directory, invocation.argv, invocation.environment)
+        theirs: list[int] = []
+        flags = 0
+        try:
+            self.stdout, writing = os.pipe()
+            theirs.append(writing)
+            self.stderr, writing = os.pipe()
+            theirs.append(writing)
+            os.set_blocking(self.stdout, False)
+            os.set_blocking(self.stderr, False)
+            if invocation.stdin:
+                flags = wire.STDIN
+                theirs.append(memory_file(invocation.stdin))
+            if len(texts) > wire.MAX_RECORD:
+                flags |= wire.APART
+                theirs.append(memory_file(texts))
+                texts = b""
+        except OSError:
+            self.close()
+            for descriptor in theirs:
+                os.close(descriptor)
+            raise
+        return wire.ORDER.pack(wire.START, flags, len(invocation.argv), self.number) + texts, self, theirs
+
+    def end(self) -> None:
+        if not (self.finished or self.ended):
+            self.ended = True
+            self.at_end(self)
+
+    def read(self, descriptor: int) -> int:
+        """Takes what one read of a pipe gives: the number of octets, 0 at its end, -1 when there is nothing now."""
+        try:
+            octets = os.read(descriptor, CHUNK)
+        except BlockingIOError:
+            return -1
+        if not octets:
+            return 0
+        if descriptor == self.stderr:
+            self.stderr_lines.feed(octets)
+            return len(octets)
+        room = self.max_output - self.size
+        self.overflow = len(octets) > room
+        self.output.append(octets[:room] if self.overflow else octets)
+        self.size += len(octets)
+        return len(octets)
+
+    def drain(self) -> None:
+        """After the exit: what it wrote is in the pipes; a background child that writes on is not waited for."""
+        if self.stdout >= 0:
+            while self.read(self.stdout) == CHUNK and not self.overflow:
+                pass
+        if self.stderr >= 0:
+            for _ in range(16):  # the script may have made the pipe hold 16 chunks
+                if self.read(self.stderr) != CHUNK:
+                    break
+        self.stderr_lines.close()
+        self.close()
+
+    def close(self) -> None:
+        self.close_one(self.stdout)
+        self.close_one(self.stderr)
+
+    def close_one(self, descriptor: int) -> None:
+        if descriptor < 0:
+            return
+        os.close(descriptor)
+        if descriptor == self.stdout:
+            self.stdout = -1
+        else:
+            self.stderr = -1
+
+    def outcome(self, code: int | None, cpu: float, peak_kib: int, now: float) -> Outcome:
+        """`code` is negative for a signal, None where there was no exit; `now` is of the clock of `started`."""
+        return Outcome(
+            stdout=b"".join(self.output),
+            status=code if code is not None and code >= 0 else None,
+            signal=-code if code is not None and code < 0 else None,
+            timed_out=self.timed_out,
+            ended=self.ended,
+            overflow=self.overflow,
+            failure=self.failure,
+            wall=now - self.started,
+            cpu=cpu,
+            peak_kib=peak_kib,
+        )
+
+    def pipes(self) -> list[str]:
+        """The names under which /proc shows who else holds them."""
+        return [f"pipe:[{os.fstat(end).st_ino}]" for end in (self.stdout, self.stderr) if end >= 0]
+
+
+def memory_file(octets: bytes) -> int:
+    """A descriptor that reads them from the start. For standard input it beats a pipe: no script can leave it full."""
+    descriptor = os.memfd_create("sipcgi", MEMORY_FLAGS)
+    try:
+        at = 0
+        while at < len(octets):
+            at += os.pwrite(descriptor, octets[at:], at)
+    except OSError:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def _memory_flags() -> int:
+    """Linux may be told (vm.memfd_noexec) to demand a flag that it does not know before 6.3."""
+    try:
+        os.close(os.memfd_create("sipcgi", os.MFD_CLOEXEC | MFD_NOEXEC_SEAL))
+    except OSError:
+        return os.MFD_CLOEXEC
+    return os.MFD_CLOEXEC | MFD_NOEXEC_SEAL
+
+
+MFD_NOEXEC_SEAL = 8
+MEMORY_FLAGS = _memory_flags()

@@ -1,0 +1,90 @@
+"""A host with real children, driven in real time."""
+
+import stat
+import sys
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import pytest
+import trio
+
+from sipcgi.hosts.base import Invocation, Outcome
+from sipcgi.hosts.exec import ExecHost
+from sipcgi.hosts.run import ScriptRun
+from sipcgi.timerqueue import TimerQueue
+
+PYTHON = f"{sys.executable} -IS"
+
+
+class Bench:
+    """Writes scripts and runs them."""
+
+    def __init__(self, host: ExecHost, folder: Path) -> None:
+        self.host = host
+        self.folder = folder
+        self.lines: list[str] = []
+
+    def write(self, text: str, name: str = "script", mode: int = 0o755) -> str:
+        path = self.folder / name
+        path.write_text(text)
+        path.chmod(stat.S_IFMT(path.stat().st_mode) | mode)
+        return str(path)
+
+    def start(self, argv: list[str], done: Callable[[Outcome], None], **changes: object) -> ScriptRun:
+        values: dict[str, object] = {"environment": {"PATH": "/usr/bin:/bin"}, "directory": str(self.folder)}
+        invocation = Invocation("script", argv, **(values | changes))  # type: ignore[arg-type]
+        return self.host.start(invocation, done, self.lines.append)
+
+    async def until(self, condition: Callable[[], object], within: float = 3.0) -> None:
+        with trio.fail_after(within):
+            while not condition():  # noqa: ASYNC110 - other processes set no event
+                await trio.sleep(0.003)
+
+    async def pid(self, name: str = "pid") -> int:
+        """Process id that a script wrote to a file."""
+        path = self.folder / name
+        await self.until(lambda: path.exists() and path.read_text().endswith("\n"))
+        return int(path.read_text())
+
+    async def run(self, *argv: str, within: float = 10.0, **changes: object) -> Outcome:
+        send, receive = trio.open_memory_channel[Outcome](2)
+        self.start(list(argv), send.send_nowait, **changes)
+        with trio.fail_after(within):
+            return await receive.receive()
+
+    async def sh(self, text: str, **changes: object) -> Outcome:
+        return await self.run(self.write(f"#!/bin/sh\n{text}\n"), **changes)
+
+    async def python(self, text: str, **changes: object) -> Outcome:
+        return await self.run(self.write(f"#!{PYTHON}\n{text}\n"), **changes)
+
+
+class Alarm:
+    """Wakes the driver of the timers."""
+
+    def __init__(self) -> None:
+        self.event = trio.Event()
+
+    def __call__(self) -> None:
+        self.event.set()
+
+    async def drive(self, timers: TimerQueue) -> None:
+        while True:
+            deadline = timers.next_deadline()
+            with trio.move_on_at(trio.current_time() + 3600 if deadline is None else deadline):
+                await self.event.wait()
+            self.event = trio.Event()
+            timers.fire()
+
+
+@pytest.fixture
+async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
+    alarm = Alarm()
+    timers = TimerQueue(trio.current_time, alarm)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(alarm.drive, timers)
+        host = ExecHost(timers)
+        await nursery.start(host.run)
+        yield Bench(host, tmp_path)
+        assert host.busy() == 0
+        nursery.cancel_scope.cancel()
