@@ -1,0 +1,50 @@
+"""The seam inside net: what each transport protocol offers to net/transport, and what it is asked to listen on."""
+
+from typing import Protocol
+
+from sipcgi.flow import Flow, HostPort
+
+DEFAULT_PORTS = {"UDP": 5060, "TCP": 5060, "TLS": 5061, "WS": 80, "WSS": 443}
+"""By transport: RFC 3261 18.1.1 and 19.1.2, RFC 7118 section 5."""
+
+
+class Listener(Protocol):
+    """One line of `listen` in the configuration."""
+
+    @property
+    def scheme(self) -> str:
+        """udp, tcp, tls, ws or wss."""
+
+    @property
+    def host(self) -> str:
+        """An address, a name, or a wildcard: 0.0.0.0 or ::, with or without brackets."""
+
+    @property
+    def port(self) -> int: ...
+
+    @property
+    def advertise(self) -> str | None:
+        """The name or address that Via and Record-Route show instead of the socket's."""
+
+
+class Endpoint(Protocol):
+    """One of our addresses on one transport protocol, and the flows that end there."""
+
+    transport: str
+    """As Via spells it: UDP, TCP, ..."""
+    local: HostPort
+    sent_by: str
+    """host:port for Via and Record-Route."""
+
+    async def serve(self) -> None:
+        """Receives until `close`."""
+
+    def flow(self, remote: HostPort) -> Flow:
+        """The flow to a peer; a stream transport begins to connect when there is none."""
+
+    def send(self, data: bytes, flow: Flow) -> None:
+        """Never waits. Raises Unreachable."""
+
+    def is_open(self, flow: Flow) -> bool: ...
+
+    def close(self) -> None: ...

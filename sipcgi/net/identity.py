@@ -1,0 +1,42 @@
+"""Which hosts and ports are ours: those we listen on, those we advertise, and the names of this machine."""
+
+import socket
+from collections.abc import Iterable
+
+import trio
+
+from sipcgi.net.address import canonical
+from sipcgi.net.endpoint import DEFAULT_PORTS, Endpoint
+
+FQDN_WAIT = 2.0  # seconds for a name server to tell our own full name
+
+
+async def machine_names() -> set[str]:
+    """localhost, the host name and, when a name server tells it in time, the full one."""
+    names = {"localhost", socket.gethostname()}
+    with trio.move_on_after(FQDN_WAIT):
+        names.add(await trio.to_thread.run_sync(socket.getfqdn, abandon_on_cancel=True))
+    return {canonical(name) for name in names}
+
+
+class Identity:
+    """Answers `is_ours`, and `sent_bys` holds every sent-by that we put into a Via (RFC 3261 18.1.2)."""
+
+    def __init__(self) -> None:
+        self.sent_bys: set[str] = set()
+        self._ours: set[tuple[str, int | None]] = set()
+
+    def learn(self, endpoints: Iterable[Endpoint], names: set[str]) -> None:
+        """Forgets everything else."""
+        self.sent_bys.clear()
+        self._ours.clear()
+        for endpoint in endpoints:
+            port = endpoint.local.port
+            self.sent_bys.add(endpoint.sent_by.lower())
+            advertised = canonical(endpoint.sent_by.rpartition(":")[0])
+            ports = {port, None} if port == DEFAULT_PORTS[endpoint.transport] else {port}
+            self._ours.update((host, p) for host in {endpoint.local.host, advertised, *names} for p in ports)
+
+    def is_ours(self, host: str, port: int | None) -> bool:
+        """Whether one of our sockets answers to it; no port is the default one of its transport."""
+        return (canonical(host), port) in self._ours

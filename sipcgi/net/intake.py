@@ -1,0 +1,105 @@
+"""What happens to a message between the socket and the engine (RFC 3261 18.1.2 and 18.2.1, RFC 3581 section 4)."""
+
+import traceback
+from collections.abc import Callable
+
+from sipcgi.errors import ParseError, Unreachable
+from sipcgi.flow import Flow
+from sipcgi.net.address import numeric
+from sipcgi.net.complaint import Complaints
+from sipcgi.sip import build
+from sipcgi.sip.message import Request, Response
+from sipcgi.sip.parser import MessageError, parse
+
+Receive = Callable[[Request | Response, Flow], None]
+
+
+class Intake:
+    """Parses, completes the top Via, hands over to `receive`, and answers what no one above can have understood.
+
+    `sent_bys` are ours, for responses; `answer` sends a stateless response to a request that came over a flow.
+    With `guard` an exception out of `receive` ends in the log and a 500, else in the caller.
+    """
+
+    def __init__(
+        self,
+        receive: Receive,
+        answer: Callable[[Response, Request, Flow], None],
+        sent_bys: set[str],
+        complaints: Complaints,
+        guard: bool,
+    ) -> None:
+        self.receive = receive
+        self.answer = answer
+        self.sent_bys = sent_bys
+        self.complaints = complaints
+        self.guard = guard
+
+    def datagram(self, data: bytes, flow: Flow) -> None:
+        try:
+            message = parse(data)
+        except MessageError as error:
+            self.unparsable(error, flow)
+        except Exception:
+            self.failed(None, flow)
+        else:
+            self.message(message, flow)
+
+    def message(self, message: Request | Response, flow: Flow) -> None:
+        """For a message that parsed."""
+        try:
+            if isinstance(message, Request):
+                stamp(message, flow)
+            elif message.via.sent_by not in self.sent_bys:
+                # RFC 3261 18.1.2: MUST be silently discarded
+                self.complaints.counts["response to another sent-by"] += 1
+                return
+            self.receive(message, flow)
+        except ParseError as error:  # a typed value that somebody above was the first to look at
+            self.refuse(error, message, flow)
+        except Exception:
+            self.failed(message, flow)
+
+    def unparsable(self, error: MessageError, flow: Flow) -> None:
+        """A message that does not parse: answered when enough of a request was understood, else dropped."""
+        request = error.message
+        if request is not None:
+            try:
+                stamp(request, flow)
+            except ParseError:
+                request = None  # no Via, no way back
+        self.refuse(error, request, flow)
+
+    def refuse(self, error: ParseError, message: Request | Response | None, flow: Flow) -> None:
+        self.complaints.say("does not parse", f"{flow.transport} {flow.remote}: does not parse: {error}")
+        self.reject(message, error.status, flow)
+
+    def failed(self, message: Request | Response | None, flow: Flow) -> None:
+        """The one guard: called while an exception that is a bug is being handled."""
+        if not self.guard:
+            raise
+        self.complaints.counts["bug"] += 1
+        self.complaints.log.crash(f"a message from {flow.transport} {flow.remote}:\n{traceback.format_exc()}")
+        self.reject(message, 500, flow)
+
+    def reject(self, message: Request | Response | None, status: int, flow: Flow) -> None:
+        """Statelessly; never an ACK, never a response (RFC 3261 8.2.7, 17)."""
+        if not isinstance(message, Request) or message.method == "ACK":
+            return
+        try:
+            tag = format(hash((message.call_id, str(flow))) & 0xFFFFFFFF, "x")  # 8.2.7: the same for a retransmission
+            self.answer(build.response(message, status, to_tag=tag), message, flow)
+        except (ParseError, Unreachable) as error:
+            self.complaints.say("not answered", f"{flow.transport} {flow.remote}: not answered: {error}")
+
+
+def stamp(request: Request, flow: Flow) -> None:
+    """Adds received and rport to the top Via. Raises ParseError.
+
+    They always tell the real source: what the peer wrote there itself is replaced.
+    """
+    via, source = request.via, flow.remote
+    if via.rport is not None:  # RFC 3581 section 4: received too, even if it says what sent-by says
+        request.replace_top_via(via.with_(received=source.host.partition("%")[0], rport=source.port))
+    elif via.received is not None or (via.host != source.host and numeric(via.host) != source.host):
+        request.replace_top_via(via.with_(received=source.host.partition("%")[0]))  # RFC 3261 18.2.1

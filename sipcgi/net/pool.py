@@ -1,0 +1,95 @@
+"""All connections of the stream transports, by number and by far end (RFC 3261 18)."""
+
+import itertools
+import resource
+import socket
+import time
+from collections import Counter
+from collections.abc import Callable
+
+import trio
+
+from sipcgi.errors import Unreachable
+from sipcgi.flow import Flow, HostPort
+from sipcgi.net.complaint import Complaints
+from sipcgi.net.intake import Intake
+from sipcgi.net.stream import Connection, Opener
+
+Failed = Callable[[Flow, Unreachable], None]
+
+
+def most_connections() -> int:
+    """Half of the descriptors that this process may have; the other half is for scripts and stores."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return min(soft // 2, 50_000) if soft > 0 else 50_000
+
+
+class Pool:
+    """Connections run in `nursery`; `failed` hears of flows on which messages were lost."""
+
+    def __init__(
+        self, nursery: trio.Nursery, intake: Intake, complaints: Complaints, failed: Failed, most: int | None = None
+    ) -> None:
+        self.nursery = nursery
+        self.intake = intake
+        self.complaints = complaints
+        self.failed = failed
+        self.most = most if most is not None else most_connections()
+        self.by_number: dict[int, Connection] = {}
+        self.by_remote: dict[tuple[str, HostPort], Connection] = {}
+        self.by_host: Counter[str] = Counter()
+        # never used twice, not even by the next process: registered flows may outlive us (RFC 5626 5.3)
+        self._numbers = itertools.count(time.time_ns() // 1000)
+
+    def find(self, transport: str, remote: HostPort) -> Flow | None:
+        """RFC 3261 18.1.1: an existing connection to that address, port and transport is used again."""
+        connection = self.by_remote.get((transport, remote))
+        return None if connection is None or connection.scope.cancel_called else connection.flow
+
+    def is_open(self, flow: Flow) -> bool:
+        connection = self.by_number.get(flow.connection)
+        return connection is not None and not connection.scope.cancel_called
+
+    def send(self, data: bytes, flow: Flow) -> None:
+        connection = self.by_number.get(flow.connection)
+        if connection is None:
+            raise Unreachable(f"{flow.transport.lower()} {flow.remote}: the connection has ended")
+        connection.send(data)
+
+    def room(self, host: str) -> bool:
+        """Whether one more connection from there is taken in: nobody may have more than half of all."""
+        if len(self.by_number) < self.most and self.by_host[host] < self.most // 2:
+            return True
+        self.complaints.say("too many connections", f"{host}: too many connections, one more is refused")
+        return False
+
+    def start(self, transport: str, local: HostPort, remote: HostPort, open_stream: Opener) -> Flow:
+        """Begins a connection, accepted or our own."""
+        flow = Flow(transport, local, remote, next(self._numbers))
+        connection = Connection(flow, self.intake, self._lost)
+        self.by_number[flow.connection] = connection
+        self.by_remote[transport, remote] = connection
+        self.by_host[remote.host] += 1
+        self.nursery.start_soon(connection.run, open_stream)
+        return flow
+
+    def _lost(self, connection: Connection, reason: str | None) -> None:
+        flow = connection.flow
+        del self.by_number[flow.connection]
+        if self.by_remote.get((flow.transport, flow.remote)) is connection:
+            del self.by_remote[flow.transport, flow.remote]
+        self.by_host[flow.remote.host] -= 1
+        if not self.by_host[flow.remote.host]:
+            del self.by_host[flow.remote.host]
+        if reason is not None:
+            self.failed(flow, Unreachable(f"{flow.transport.lower()} {flow.remote}: {reason}"))
+
+    def close(self, transport: str, local: HostPort) -> None:
+        """Ends the connections of one endpoint."""
+        for connection in self.by_number.values():
+            if connection.flow.transport == transport and connection.flow.local == local:
+                connection.end("closed")
+
+
+def stream_of(sock: socket.socket) -> trio.SocketStream:
+    return trio.SocketStream(trio.socket.from_stdlib_socket(sock))

@@ -1,0 +1,208 @@
+"""The transport layer as the engine sees it (RFC 3261 section 18): all sockets, whatever protocol they speak."""
+
+import errno
+from collections.abc import Iterable
+
+import trio
+
+from sipcgi.errors import Unreachable
+from sipcgi.flow import Flow, HostPort
+from sipcgi.net import tcp, udp
+from sipcgi.net.address import bracketed, numeric
+from sipcgi.net.complaint import Complaints, Log
+from sipcgi.net.endpoint import DEFAULT_PORTS, Endpoint, Listener
+from sipcgi.net.identity import Identity, machine_names
+from sipcgi.net.intake import Intake, Receive
+from sipcgi.net.interface import WILDCARDS, Sources, addresses
+from sipcgi.net.pool import Failed, Pool
+from sipcgi.sip.message import Request, Response
+
+Key = tuple[str, HostPort]
+_NO_SUCH_ADDRESS = frozenset({errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT})
+
+
+class Transport:
+    """Gives what arrives to `receive`, and sends without ever waiting.
+
+    `failed(flow, error)` is called when messages that `send` had taken for a stream were lost. Without `guard` an
+    exception out of `receive` is not caught (for tests).
+    """
+
+    def __init__(
+        self,
+        receive: Receive,
+        log: Log,
+        *,
+        failed: Failed = lambda flow, error: None,
+        guard: bool = True,
+    ) -> None:
+        self.log = log
+        self.complaints = Complaints(log)
+        self._failed = failed
+        self._identity = Identity()
+        self._names: set[str] = set()
+        self._sources = Sources()
+        self._intake = Intake(receive, self._answer, self._identity.sent_bys, self.complaints, guard)
+        self._pool: Pool | None = None
+        self._asked: dict[Key, Endpoint] = {}
+        self._endpoints: dict[Key, Endpoint] = {}
+        self._choices: dict[tuple[str, bool], list[Endpoint]] = {}
+
+    async def open(self, nursery: trio.Nursery, listeners: Iterable[Listener]) -> None:
+        """Listens there and nowhere else: a later call opens what is new and closes what is no longer wanted.
+
+        Raises OSError, which names the listener, and has then changed nothing.
+        """
+        if self._pool is None:
+            self._pool = Pool(nursery, self._intake, self.complaints, self._failed)
+            self._names = await machine_names()
+        wanted = await self._wanted(listeners)
+        opened: dict[Key, Endpoint] = {}
+        try:
+            for key, listener in wanted.items():
+                if key not in self._asked and (endpoint := self._bind(key, listener)) is not None:
+                    opened[key] = endpoint
+            if wanted.keys().isdisjoint(self._asked.keys() | opened.keys()):
+                raise OSError("there is no address to listen on")
+        except OSError:
+            for endpoint in opened.values():
+                endpoint.close()
+            raise
+        for key in self._asked.keys() - wanted.keys():
+            self._asked.pop(key).close()
+        self._asked.update(opened)
+        for key, endpoint in self._asked.items():
+            advertised = wanted[key].advertise or endpoint.local.host
+            endpoint.sent_by = f"{bracketed(advertised)}:{endpoint.local.port}"
+        self._learn()
+        for endpoint in opened.values():
+            nursery.start_soon(endpoint.serve)
+
+    async def reopen(self, nursery: trio.Nursery, listeners: Iterable[Listener]) -> None:
+        """`open`, by its name where it is called again."""
+        await self.open(nursery, listeners)
+
+    async def _wanted(self, listeners: Iterable[Listener]) -> dict[Key, Listener]:
+        """Each socket to have, with its listener; a wildcard yields to what is named."""
+        wanted: dict[Key, Listener] = {}
+        for listener in sorted(listeners, key=lambda one: numeric(one.host) in WILDCARDS):
+            try:
+                hosts, left_out = await addresses(listener.host)
+            except OSError as error:
+                raise OSError(f"{_url(listener)}: {error.strerror or error}") from error
+            if left_out:
+                self.log.info(f"{_url(listener)}: link-local addresses are left out: {', '.join(left_out)}")
+            if not hosts:
+                self.log.info(f"{_url(listener)}: there is no such address on this machine")
+            for host in hosts:
+                wanted.setdefault((listener.scheme.upper(), HostPort(host, listener.port)), listener)
+        return wanted
+
+    def _bind(self, key: Key, listener: Listener) -> Endpoint | None:
+        """None for an address of a wildcard that the machine has, but does not let us use (yet)."""
+        transport, (host, port) = key
+        assert self._pool is not None
+        endpoint: Endpoint
+        try:
+            if transport == "UDP":
+                endpoint = udp.UdpEndpoint(udp.open_socket(host, port), self._intake, self.complaints)
+            elif transport == "TCP":
+                endpoint = tcp.TcpEndpoint(tcp.open_socket(host, port), self._pool, self.complaints)
+            else:
+                raise OSError(f"{listener.scheme} is not supported")
+        except OSError as error:
+            text = f"{_url(listener)}: {key[1]}: {error.strerror or error}"
+            if numeric(listener.host) in WILDCARDS and error.errno in _NO_SUCH_ADDRESS:
+                self.log.warning(text)
+                return None
+            raise OSError(text) from error
+        return endpoint
+
+    def _learn(self) -> None:
+        endpoints = list(self._asked.values())
+        self._endpoints = {(endpoint.transport, endpoint.local): endpoint for endpoint in endpoints}
+        self._choices.clear()
+        for endpoint in endpoints:
+            self._choices.setdefault((endpoint.transport, ":" in endpoint.local.host), []).append(endpoint)
+        self._identity.learn(endpoints, self._names)
+        self._sources = Sources()
+
+    def close(self) -> None:
+        """Closes all sockets and connections at once."""
+        for endpoint in self._asked.values():
+            endpoint.close()
+        self._asked.clear()
+        self._learn()
+
+    def listening(self) -> list[str]:
+        """URLs, like udp://192.0.2.1:5060."""
+        return [f"{transport.lower()}://{local}" for transport, local in self._endpoints]
+
+    def send(self, data: bytes, flow: Flow) -> None:
+        """Never waits. Raises Unreachable; what fails later is told to `failed`."""
+        endpoint = self._endpoints.get(flow[:2])
+        if endpoint is None:
+            raise Unreachable(f"{flow.transport.lower()} {flow.local}: not listening there any more")
+        endpoint.send(data, flow)
+
+    def flow_to(self, transport: str, remote: HostPort) -> Flow:
+        """The flow by which a request goes to a numeric address. Raises Unreachable."""
+        host = numeric(remote.host)
+        if host is None or not 0 < remote.port < 65536:
+            raise Unreachable(f"{remote} is no address")
+        if host != remote.host:
+            remote = HostPort(host, remote.port)
+        choices = self._choices.get((transport, ":" in host))
+        if not choices:
+            raise Unreachable(f"{transport.lower()} {remote}: no socket of ours for it")
+        if transport != "UDP" and self._pool is not None and (flow := self._pool.find(transport, remote)):
+            return flow
+        endpoint = choices[0] if len(choices) == 1 else self._choose(choices, remote)
+        return endpoint.flow(remote)
+
+    def _choose(self, choices: list[Endpoint], remote: HostPort) -> Endpoint:
+        """The one whose address the kernel would take, so that Via tells the truth; else any that is no loopback."""
+        source = self._sources.towards(remote)
+        for endpoint in choices:
+            if endpoint.local.host == source:
+                return endpoint
+        return next((one for one in choices if not _is_loopback(one.local.host)), choices[0])
+
+    def response_flow(self, request: Request, flow: Flow) -> Flow:
+        """Where the response to a request goes that came over `flow` (RFC 3261 18.2.2, RFC 3581 section 4)."""
+        via = request.via
+        if flow.transport != "UDP":
+            endpoint = self._endpoints.get(flow[:2])
+            if endpoint is None or endpoint.is_open(flow):
+                return flow
+            # 18.2.2: the connection is gone, so a new one to the source, at the port of sent-by
+            return endpoint.flow(HostPort(flow.remote.host, via.port or DEFAULT_PORTS[flow.transport]))
+        maddr = via.params.get("maddr")
+        if maddr:
+            host = numeric(maddr)
+            if host is not None and (":" in host) == (":" in flow.local.host):
+                return Flow(flow.transport, flow.local, HostPort(host, via.port or 5060))
+        if via.rport is not None:  # received and rport are the source itself: net/intake saw to that
+            return flow
+        port = via.port or 5060
+        return flow if port == flow.remote.port else Flow(flow.transport, flow.local, HostPort(flow.remote.host, port))
+
+    def _answer(self, response: Response, request: Request, flow: Flow) -> None:
+        self.send(bytes(response), self.response_flow(request, flow))
+
+    def sent_by(self, flow: Flow) -> str:
+        """host:port for Via, Record-Route and Contact; the address itself when that socket is closed."""
+        endpoint = self._endpoints.get(flow[:2])
+        return str(flow.local) if endpoint is None else endpoint.sent_by
+
+    def is_ours(self, host: str, port: int | None) -> bool:
+        """Whether an address or name of this machine with that port leads to us; None is the default port."""
+        return self._identity.is_ours(host, port)
+
+
+def _url(listener: Listener) -> str:
+    return f"{listener.scheme}://{bracketed(listener.host)}:{listener.port}"
+
+
+def _is_loopback(host: str) -> bool:
+    return host == "::1" or host.startswith("127.")

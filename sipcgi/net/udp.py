@@ -1,0 +1,151 @@
+"""UDP: one socket for each of our addresses, drained at each wake-up (RFC 3261 18, RFC 5626 4.4.2)."""
+
+import contextlib
+import errno
+import select
+import socket
+from time import perf_counter
+from typing import Any
+
+import trio
+
+from sipcgi.errors import Unreachable
+from sipcgi.flow import Flow, HostPort
+from sipcgi.net import stun
+from sipcgi.net.complaint import Complaints
+from sipcgi.net.intake import Intake
+from sipcgi.net.interface import family
+from sipcgi.sip.grammar import MAX_DATAGRAM
+
+RECEIVE_BUFFER = 4 * 1024 * 1024  # octets; a burst must fit while a slow message is handled
+BUDGET = 0.002  # seconds of receiving before other tasks have their turn
+LINGER = 1  # milliseconds to wait for one more: answers come at once, and a turn of the scheduler costs as much as they
+MOST_FLOWS = 4096
+_SO_RCVBUFFORCE = 33  # Linux socket(7): beyond net.core.rmem_max, for the privileged
+_MTU_DISCOVER = {socket.AF_INET: (socket.IPPROTO_IP, 10), socket.AF_INET6: (socket.IPPROTO_IPV6, 23)}  # ip(7), ipv6(7)
+_FULL = frozenset({errno.ENOBUFS, errno.ENOMEM})
+_ICMP = frozenset({errno.ECONNREFUSED, errno.EHOSTDOWN, errno.EPROTO, errno.ENOPROTOOPT})
+
+
+def open_socket(host: str, port: int) -> socket.socket:
+    """Raises OSError."""
+    version = family(host)
+    sock = socket.socket(version, socket.SOCK_DGRAM)
+    try:
+        sock.setblocking(False)
+        if version == socket.AF_INET6:
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        for option in (socket.SO_RCVBUF, _SO_RCVBUFFORCE):
+            with contextlib.suppress(OSError):
+                sock.setsockopt(socket.SOL_SOCKET, option, RECEIVE_BUFFER)
+        with contextlib.suppress(OSError):
+            # what is larger than the path's MTU is fragmented, not refused: responses cannot change to TCP (18.1.1)
+            sock.setsockopt(*_MTU_DISCOVER[version], 0)
+        sock.bind((host, port))
+    except OSError:
+        sock.close()
+        raise
+    return sock
+
+
+class UdpEndpoint:
+    """One socket."""
+
+    transport = "UDP"
+
+    def __init__(self, sock: socket.socket, intake: Intake, complaints: Complaints) -> None:
+        self.socket = sock
+        self.local = HostPort(*sock.getsockname()[:2])
+        self.sent_by = str(self.local)
+        self.intake = intake
+        self.complaints = complaints
+        self.flows: dict[Any, Flow] = {}
+        self.poll = select.poll()
+        self.poll.register(sock, select.POLLIN)
+
+    async def serve(self) -> None:
+        try:
+            while self.socket.fileno() >= 0:
+                await trio.lowlevel.wait_readable(self.socket)
+                while self.drain():
+                    await trio.lowlevel.checkpoint()
+        except trio.ClosedResourceError:
+            pass
+        finally:
+            self.socket.close()
+
+    def drain(self) -> bool:
+        """Handles what has arrived; True when the time was up before the end."""
+        end = perf_counter() + BUDGET
+        receive = self.socket.recvfrom
+        while True:
+            try:
+                data, address = receive(MAX_DATAGRAM)
+            except BlockingIOError:
+                if perf_counter() < end and self.poll.poll(LINGER):
+                    continue
+                return False
+            except OSError as error:
+                if self.socket.fileno() < 0:
+                    return False
+                if error.errno not in _ICMP:
+                    self.complaints.say("receive", f"udp://{self.local}: {error.strerror}")
+                    return False
+                continue  # an earlier datagram of ours was refused; its transaction will notice
+            self.received(data, address)
+            if perf_counter() > end:
+                return True
+
+    def received(self, data: bytes, address: Any) -> None:
+        if data[:1] < b"!" and not self.is_message(data, address):
+            return
+        self.intake.datagram(data, self.flows.get(address) or self.learn(address))
+
+    def is_message(self, data: bytes, address: Any) -> bool:
+        """Tells from a message what only keeps a NAT open: blank datagrams and STUN (RFC 5626 4.4)."""
+        if not data.strip(b"\r\n\0 "):
+            return False
+        reply = stun.answer(data, *address[:2])
+        if reply is None:
+            return data[0] > 1  # RFC 5626 section 8: no SIP message begins with 0 or 1
+        with contextlib.suppress(Unreachable):
+            self.send(reply, self.flow(HostPort(*address[:2])))
+        return False
+
+    def learn(self, address: Any) -> Flow:
+        """Remembers the flow of a source, so that all its messages share one."""
+        if len(self.flows) >= MOST_FLOWS:
+            self.flows.clear()
+        flow = self.flows[address] = Flow("UDP", self.local, HostPort(*address[:2]))
+        return flow
+
+    def flow(self, remote: HostPort) -> Flow:
+        return Flow("UDP", self.local, remote)
+
+    def is_open(self, flow: Flow) -> bool:
+        return self.socket.fileno() >= 0
+
+    def send(self, data: bytes, flow: Flow) -> None:
+        """What the kernel has no room for is lost, as in the network; retransmission is the transaction's work."""
+        try:
+            self.socket.sendto(data, flow[2])
+        except OSError as error:
+            self.not_sent(error, data, flow)
+
+    def not_sent(self, error: OSError, data: bytes, flow: Flow) -> None:
+        """Raises Unreachable for what will not get better by repeating (RFC 3261 18.4)."""
+        if error.errno in _ICMP:  # it tells of an earlier datagram, perhaps to somebody else
+            try:
+                self.socket.sendto(data, flow.remote)
+                return
+            except OSError as again:
+                error = again
+        if isinstance(error, BlockingIOError) or error.errno in _FULL or error.errno in _ICMP:
+            self.complaints.counts["not sent"] += 1
+            return
+        raise Unreachable(f"udp {flow.remote}: {error.strerror}") from error
+
+    def close(self) -> None:
+        if self.socket.fileno() >= 0:
+            trio.lowlevel.notify_closing(self.socket)
+            self.socket.close()

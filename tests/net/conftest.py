@@ -1,0 +1,124 @@
+"""A transport on the loopback, with what it received and logged; and a peer that speaks octets."""
+
+import socket
+from dataclasses import dataclass, field
+
+import pytest
+import trio
+import trio.lowlevel
+
+from sipcgi.flow import Flow, HostPort
+from sipcgi.logs import Log
+from sipcgi.net.transport import Transport
+from sipcgi.sip.message import Request, Response
+
+
+@dataclass
+class _Listener:
+    scheme: str = "udp"
+    host: str = "127.0.0.1"
+    port: int = 0
+    advertise: str | None = None
+
+
+@dataclass
+class Heard:
+    """What a transport gave upwards."""
+
+    messages: list[tuple[Request | Response, Flow]] = field(default_factory=list)
+    failures: list[tuple[Flow, str]] = field(default_factory=list)
+    error: Exception | None = None
+
+    def receive(self, message: Request | Response, flow: Flow) -> None:
+        self.messages.append((message, flow))
+        if self.error is not None:
+            raise self.error
+
+    def failed(self, flow: Flow, error: Exception) -> None:
+        self.failures.append((flow, str(error)))
+
+    async def one(self) -> tuple[Request | Response, Flow]:
+        """The next message."""
+        await _until(lambda: self.messages)
+        return self.messages.pop(0)
+
+
+async def _until(condition) -> None:
+    with trio.fail_after(5):
+        while not condition():
+            await trio.lowlevel.checkpoint()
+
+
+class _Peer:
+    """A UDP socket that is somebody else's."""
+
+    def __init__(self, host: str = "127.0.0.1") -> None:
+        self.socket = trio.socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_DGRAM)
+        self.host = host
+
+    async def bind(self) -> "_Peer":
+        await self.socket.bind((self.host, 0))
+        return self
+
+    @property
+    def address(self) -> HostPort:
+        return HostPort(*self.socket.getsockname()[:2])
+
+    async def send(self, text: str | bytes, to: HostPort) -> None:
+        await self.socket.sendto(_octets(text), to)
+
+    async def receive(self) -> str:
+        with trio.fail_after(5):
+            return (await self.socket.recv(65536)).decode()
+
+
+def _octets(text: str | bytes) -> bytes:
+    return text if isinstance(text, bytes) else text.replace("\n", "\r\n").encode()
+
+
+def _local(transport: Transport, number: int = 0) -> HostPort:
+    """Where a transport listens."""
+    host, _, port = transport.listening()[number].partition("://")[2].rpartition(":")
+    return HostPort(host.strip("[]"), int(port))
+
+
+@pytest.fixture
+def Listener():
+    return _Listener
+
+
+@pytest.fixture
+def Peer():
+    return _Peer
+
+
+@pytest.fixture
+def until():
+    return _until
+
+
+@pytest.fixture
+def local():
+    return _local
+
+
+@pytest.fixture
+def heard():
+    return Heard()
+
+
+@pytest.fixture
+def log():
+    return Log(lambda: 0.0)
+
+
+@pytest.fixture
+def transport(heard, log):
+    return Transport(heard.receive, log, failed=heard.failed, guard=False)
+
+
+@pytest.fixture
+async def peer():
+    peer = await _Peer().bind()
+    yield peer
+    peer.socket.close()
