@@ -1,4 +1,4 @@
-"""What can go wrong, each caught in one place (docs/architecture.md): no common base, so that none is caught by accident."""
+"""What can go wrong, each caught in one place (docs/architecture.md); no common base: none is caught by accident."""
 
 
 class ParseError(Exception):

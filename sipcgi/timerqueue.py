@@ -35,8 +35,8 @@ class Timer:
 class TimerQueue:
     """The heap. `wake` is called when a timer becomes the next one due, so that a sleeping driver looks again.
 
-    All are due on a grid, never early, so that one wake-up of the driver serves many: of `grain` seconds for timers of a
-    second and more, most of which are those of lingering transactions, of a quarter of it for shorter ones.
+    All are due on a grid, never early, so that one wake-up of the driver serves many: of `grain` seconds for timers of
+    a second and more, most of which are those of lingering transactions, of a quarter of it for shorter ones.
     """
 
     def __init__(self, now: Callable[[], float], wake: Callable[[], None] = lambda: None, grain: float = 0.0) -> None:

@@ -1,0 +1,188 @@
+"""From a configuration file and the command line to a Configuration, or to every mistake at once."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
+
+from pydantic import ValidationError
+
+from sipcgi.cgi.routes import Route
+from sipcgi.config import schema
+from sipcgi.config.document import Document, key_name
+from sipcgi.config.document import Path as Key
+from sipcgi.config.mistakes import ConfigErrors, NamedScripts, note
+from sipcgi.config.model import BUILT_IN, Configuration, ScriptSettings
+from sipcgi.config.place import Listener, default_listeners, host, listener
+from sipcgi.errors import ConfigError
+
+__all__ = ["ConfigErrors", "load"]
+
+T = TypeVar("T")
+
+PLACES = (Path("conf/sipcgi.yaml"), Path("/etc/sipcgi/sipcgi.yaml"))
+"""Where a configuration is looked for that nobody names."""
+COMMAND_LINE = "command line"
+DEFAULT_DIRECTORY = "cgi-bin"
+
+
+def load(
+    path: Path | None = None,
+    *,
+    listen: Iterable[str] = (),
+    domains: Iterable[str] = (),
+    scripts: str | Path | None = None,
+) -> Configuration:
+    """Reads `path`, or the first of PLACES, or takes the defaults; the other arguments override what the file says.
+
+    Raises ConfigErrors with every mistake of the file and of the arguments.
+    """
+    path = path or next((place for place in PLACES if place.is_file()), None)
+    document = _read(path) if path else Document(BUILT_IN)
+    file = schema.File()
+    try:
+        file = schema.validate(document.values)
+    except ValidationError as error:
+        note(error, document, schema.SECTIONS)
+    mistakes: list[ConfigError] = []
+    listeners = _arguments("--listen", listener, listen, mistakes)
+    names = _arguments("--domain", host, domains, mistakes)
+    base = Path.cwd() / path.parent if path else Path.cwd()
+    directory = _directory(document, base, scripts, mistakes)
+    _no_listener_twice(document)
+    if document.mistakes or mistakes:
+        named = NamedScripts(directory, _named(document), partial(_mistake, document)) if directory.is_dir() else None
+        raise ConfigErrors(document.mistakes + mistakes, named)
+    return Configuration(
+        file=path,
+        listen=tuple(listeners or _listeners(document, file) or default_listeners()),
+        domains=tuple(names or file.domains),
+        relay=tuple(file.relay),
+        scripts=ScriptSettings(
+            directory=directory,
+            timeout=file.scripts.timeout,
+            on_error=file.scripts.on_error,
+            max_output=file.scripts.max_output,
+            max_messages=file.scripts.max_messages,
+            environment=dict(file.scripts.environment),
+        ),
+        routes=tuple(_route(entry, file.scripts) for entry in file.routes),
+        store=_store(file.location.store, base),
+        lines={key_name(place): line for place, line in document.lines.items()},
+    )
+
+
+def _read(path: Path) -> Document:
+    try:
+        with path.open("rb") as file:
+            return Document.read(str(path), file.read(2 * 1024 * 1024))
+    except OSError as error:
+        raise ConfigErrors([ConfigError(str(path), 0, "--config", error.strerror or "cannot be read")]) from None
+
+
+def _absolute(base: Path, path: str | Path) -> Path:
+    """Without `..`; a last part that is a symbolic link stays one, so that it may be turned elsewhere later."""
+    whole = base / path
+    return whole.resolve() if whole.name in ("", "..") else whole.parent.resolve() / whole.name
+
+
+def _arguments(option: str, parse: Callable[[object], T], texts: Iterable[str], mistakes: list[ConfigError]) -> list[T]:
+    """Parses what the command line gives; `line` of a mistake counts the options of that name."""
+    values = []
+    for number, text in enumerate(texts, 1):
+        try:
+            values.append(parse(text))
+        except ValueError as error:
+            mistakes.append(ConfigError(COMMAND_LINE, number, option, str(error)))
+    return values
+
+
+def _directory(document: Document, base: Path, scripts: str | Path | None, mistakes: list[ConfigError]) -> Path:
+    """The folder of the scripts. One that is named must be there, and the default one if there is no file."""
+    if scripts is not None:
+        directory = _absolute(Path.cwd(), scripts)
+        if not directory.is_dir():
+            mistakes.append(ConfigError(COMMAND_LINE, 1, "--scripts", f"there is no folder {scripts}"))
+        return directory
+    named = document.at("scripts", "directory")
+    if not isinstance(named, str) or "\0" in named:
+        named = ""
+    directory = _absolute(base, named or DEFAULT_DIRECTORY)
+    if directory.is_dir():
+        return directory
+    if named:
+        document.add(("scripts", "directory"), f"there is no folder {directory}")
+    elif document.file == BUILT_IN:
+        neither = " nor ".join(map(str, PLACES))
+        text = f"neither {neither} exists, and there is no folder ./{DEFAULT_DIRECTORY}: make it and put a script there"
+        mistakes.append(ConfigError(BUILT_IN, 0, "--config", text))
+    return directory
+
+
+def _listeners(document: Document, file: schema.File) -> list[Listener]:
+    return [
+        replace(entry.url, advertise=entry.advertise, line=document.line(("listen", number)))
+        for number, entry in enumerate(file.listen)
+    ]
+
+
+def _no_listener_twice(document: Document) -> None:
+    first: dict[str, int] = {}
+    entries = document.at("listen")
+    for number, entry in enumerate(entries if isinstance(entries, list) else []):
+        try:
+            url = listener(entry.get("url") if isinstance(entry, dict) else entry)
+        except ValueError:
+            continue
+        same = first.setdefault(str(url), number)
+        if same != number and url.port:
+            document.add(("listen", number, "url"), f"{url} is there twice, first in listen.{same}")
+
+
+def _named(document: Document) -> list[tuple[str, str]]:
+    """The scripts that a document with mistakes names."""
+    names = []
+    routes = document.at("routes")
+    keys: list[Key] = [("scripts", "on_error")]
+    for number in range(len(routes) if isinstance(routes, list) else 0):
+        keys += [("routes", number, "script"), ("routes", number, "on_error")]
+    for key in keys:
+        try:
+            name = schema.on_error(document.at(*key))
+        except ValueError:
+            continue
+        if key[-1] == "script" or name not in schema.ON_ERROR:
+            names.append((key_name(key), name))
+    return names
+
+
+def _mistake(document: Document, key: str, text: str) -> ConfigError:
+    path = tuple(int(part) if part.isdigit() else part for part in key.split("."))
+    return ConfigError(document.file, document.line(path), key, text)
+
+
+def _route(entry: schema.RouteEntry, scripts: schema.Scripts) -> Route:
+    """With what `scripts` says for all where the route says nothing."""
+    return Route(
+        script=entry.script,
+        method=frozenset(entry.method) or None,
+        from_=tuple(entry.from_),
+        to=tuple(entry.to),
+        uri=tuple(entry.uri),
+        source=tuple(entry.source),
+        in_dialog=entry.in_dialog,
+        reroute=entry.reroute,
+        timeout=entry.timeout or scripts.timeout,
+        on_error=entry.on_error or scripts.on_error,
+        max_output=entry.max_output or scripts.max_output,
+        max_messages=entry.max_messages or scripts.max_messages,
+        pass_authorization=entry.pass_authorization,
+        environment={**scripts.environment, **entry.environment},
+    )
+
+
+def _store(url: str, base: Path) -> str:
+    if not url.startswith("sqlite:"):
+        return url
+    return f"sqlite:///{_absolute(base, url.removeprefix('sqlite:///'))}"

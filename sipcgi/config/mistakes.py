@@ -1,0 +1,80 @@
+"""All that is wrong with a configuration, in the words of the people who write it."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path as FilePath
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from sipcgi.config.document import Document, Path
+from sipcgi.errors import ConfigError
+
+
+@dataclass(frozen=True, slots=True)
+class NamedScripts:
+    """The scripts that a configuration names, which can be looked at even if the rest of it is wrong."""
+
+    directory: FilePath
+    names: list[tuple[str, str]]
+    """Key and name."""
+    mistake: Callable[[str, str], ConfigError]
+    """Makes one of a key and a text."""
+
+
+class ConfigErrors(Exception):
+    """Every mistake at once, in the order of the file. Caught in app, and in cli for `check`."""
+
+    def __init__(self, errors: Iterable[ConfigError], scripts: NamedScripts | None = None) -> None:
+        self.errors = sorted(errors, key=lambda error: (error.file, error.line))
+        self.scripts = scripts
+        super().__init__("\n".join(map(str, self.errors)))
+
+
+_TEXTS = {
+    "missing": "is missing",
+    "model_type": "must be a mapping: lines of 'key: value', indented below it",
+    "dict_type": "must be a mapping: lines of 'key: value', indented below it",
+    "list_type": "must be a list: lines that begin with '- '",
+}
+
+
+def note(error: ValidationError, document: Document, sections: dict[Path, type[BaseModel]]) -> None:
+    """Adds what a model found to the document's mistakes; `sections` are the models, by path with "*" for numbers."""
+    reported = set(document.faulty)
+    for detail in error.errors(include_url=False, include_input=False):
+        path = tuple(part for part in detail["loc"] if part != "[key]")
+        if any(path[:end] in reported for end in range(1, len(path) + 1)):
+            continue  # the reader has said what is wrong there
+        while path and isinstance(path[-1], int) and path not in document.lines:
+            path = path[:-1]  # a single value where a list may stand
+        document.add(path, _text(detail, path, sections))
+
+
+def _text(detail: Any, path: Path, sections: dict[Path, type[BaseModel]]) -> str:
+    kind = detail["type"]
+    if kind == "extra_forbidden":
+        return "unknown key" + _meant(path, sections)
+    if kind == "value_error":
+        return str(detail["ctx"]["error"])
+    return _TEXTS.get(kind) or str(detail["msg"])
+
+
+def _meant(path: Path, sections: dict[Path, type[BaseModel]]) -> str:
+    """What an unknown key may have been meant to be."""
+    around = tuple("*" if isinstance(part, int) else part for part in path[:-1])
+    name = str(path[-1])
+    close = get_close_matches(name.lower(), keys(sections[around]), 1)
+    if close:
+        return f"; did you mean '{close[0]}'?"
+    for section, model in sections.items():
+        if name in keys(model):
+            where = ".".join(str(part) for part in section if part != "*")
+            return f"; it belongs {f'below {where}' if where else 'to the outermost level'}"
+    return f": there are {', '.join(keys(sections[around]))}"
+
+
+def keys(model: type[BaseModel]) -> list[str]:
+    """The keys of a section as they are written."""
+    return [field.alias or name for name, field in model.model_fields.items()]

@@ -1,0 +1,75 @@
+"""A configuration that holds: every value filled in, every path absolute, every mistake found before."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from sipcgi.cgi.routes import Route
+from sipcgi.config.place import Listener, Network
+from sipcgi.errors import ConfigError
+
+BUILT_IN = "built-in defaults"
+
+
+@dataclass(frozen=True, slots=True)
+class ScriptSettings:
+    """What holds for every script that no route gives something else."""
+
+    directory: Path
+    timeout: float
+    """Seconds."""
+    on_error: str
+    """reject, default, or the name of a script."""
+    max_output: int
+    """Octets."""
+    max_messages: int
+    environment: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """All of it; `file` is None for the built-in defaults."""
+
+    file: Path | None
+    listen: tuple[Listener, ...]
+    domains: tuple[str, ...]
+    """Lower-case; IPv6 without brackets."""
+    relay: tuple[Network, ...]
+    scripts: ScriptSettings
+    routes: tuple[Route, ...]
+    store: str
+    """memory:// or sqlite:/// and an absolute path."""
+    lines: dict[str, int] = field(default_factory=dict, repr=False, compare=False)
+    """Where each key stands in the file."""
+
+    @property
+    def source(self) -> str:
+        """The file as the user named it."""
+        return str(self.file) if self.file else BUILT_IN
+
+    @property
+    def store_path(self) -> Path | None:
+        """File of an SQLite store."""
+        return Path(self.store.removeprefix("sqlite:///")) if self.store.startswith("sqlite:") else None
+
+    @property
+    def fallback(self) -> Route:
+        """The settings of a script that only its file name triggers."""
+        general = self.scripts
+        return Route(
+            script="",
+            timeout=general.timeout,
+            on_error=general.on_error,
+            max_output=general.max_output,
+            max_messages=general.max_messages,
+            environment=general.environment,
+        )
+
+    def mistake(self, key: str, text: str) -> ConfigError:
+        """One that only shows when the world is looked at."""
+        return ConfigError(self.source, self.line(key), key, text)
+
+    def line(self, key: str) -> int:
+        """Of a key, or of what is around it; 0 for the built-in defaults."""
+        while key and key not in self.lines:
+            key = key.rpartition(".")[0]
+        return self.lines.get(key, 1 if self.file else 0)

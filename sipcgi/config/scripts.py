@@ -1,0 +1,78 @@
+"""Whether the scripts that a configuration names are there and can be started."""
+
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from sipcgi.config.load import load
+from sipcgi.config.mistakes import ConfigErrors, NamedScripts
+from sipcgi.config.model import Configuration
+from sipcgi.config.schema import ON_ERROR
+from sipcgi.errors import ConfigError
+from sipcgi.hosts.directory import ScriptDirectory
+
+
+def load_with_scripts(
+    path: Path | None = None,
+    *,
+    listen: Iterable[str] = (),
+    domains: Iterable[str] = (),
+    scripts: str | Path | None = None,
+    startable: bool = False,
+) -> Configuration:
+    """As load; the scripts that keys name must be there. With `startable`, every one must also be able to run.
+
+    Raises ConfigErrors with all that is wrong.
+    """
+    errors: list[ConfigError] = []
+    try:
+        configuration = load(path, listen=listen, domains=domains, scripts=scripts)
+        fatal, said = script_mistakes(configuration)
+    except ConfigErrors as error:
+        errors = error.errors
+        fatal, said = _look(error.scripts) if error.scripts else ([], [])
+    errors = [*errors, *fatal, *(said if startable else ())]
+    if errors:
+        raise ConfigErrors(errors)
+    return configuration
+
+
+def script_mistakes(configuration: Configuration) -> tuple[list[ConfigError], list[ConfigError]]:
+    """What keeps the server from starting, and what is only said: scripts that cannot be started, ambiguous names.
+
+    Fatal is a script that a key names and that is missing or outside the directory.
+    """
+    return _look(NamedScripts(configuration.scripts.directory, [*_named(configuration)], configuration.mistake))
+
+
+def _look(scripts: NamedScripts) -> tuple[list[ConfigError], list[ConfigError]]:
+    directory = ScriptDirectory(str(scripts.directory))
+    fatal: list[ConfigError] = []
+    said: list[ConfigError] = []
+    paths = {key: directory.locate(name) for key, name in scripts.names}
+    for key, path in paths.items():
+        found = said if is_within(path, directory) else fatal
+        found += [scripts.mistake(key, str(problem)) for problem in directory.problems(path)]
+    others = [path for path in directory.scripts() if path not in paths.values()]
+    problems = [problem for path in others for problem in directory.problems(path)]
+    problems += directory.name_problems({path for key, path in paths.items() if key.endswith(".script")})
+    said += [scripts.mistake("scripts.directory", str(problem)) for problem in problems]
+    return fatal, said
+
+
+def is_within(path: str, directory: ScriptDirectory) -> bool:
+    """Whether it is a file below the folder, with symbolic links followed."""
+    inside = path.startswith(os.path.join(directory.path, ""))
+    real = os.path.realpath(path).startswith(os.path.join(os.path.realpath(directory.path), ""))
+    return inside and real and os.path.isfile(path)
+
+
+def _named(configuration: Configuration) -> Iterator[tuple[str, str]]:
+    """Every key that names a script, once: a route inherits `on_error` from `scripts`."""
+    general = configuration.scripts.on_error
+    if general not in ON_ERROR:
+        yield "scripts.on_error", general
+    for number, route in enumerate(configuration.routes):
+        yield f"routes.{number}.script", route.script
+        if route.on_error not in ON_ERROR and route.on_error != general:
+            yield f"routes.{number}.on_error", route.on_error

@@ -1,0 +1,248 @@
+"""One branch of a request context: a relayed request from the choice of its target to its final response.
+
+RFC 3261 16.6 (forwarding), 16.7 (what a branch hears), 16.8 (Timer C), 9.1 (CANCEL), 16.9 (transport errors).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sipcgi.errors import ParseError, Unreachable
+from sipcgi.flow import Flow
+from sipcgi.proxy.forward import forward
+from sipcgi.proxy.loop import loop_hash
+from sipcgi.proxy.responses import upstream
+from sipcgi.proxy.route import next_hop
+from sipcgi.service import Edits, Relay
+from sipcgi.sip.message import Response
+from sipcgi.sip.uri import SipUri
+from sipcgi.timerqueue import Timer
+
+if TYPE_CHECKING:
+    from sipcgi.engine.context import RequestContext
+    from sipcgi.engine.transactions import ClientTransaction
+
+TIMER_C = 181.0  # RFC 3261 16.6 item 11: larger than 3 minutes
+MAKES_DIALOG = frozenset({"INVITE", "SUBSCRIBE", "REFER"})
+
+
+@dataclass(slots=True)
+class Target:
+    """Where a branch goes: the Request-URI, the Routes before it (RFC 3327 Path), the flow it registered on."""
+
+    uri: str
+    routes: tuple[str, ...] = ()
+    flow: Flow | None = None
+    failure: int | None = None
+    """Nothing to send to: the status of the local response instead."""
+
+
+class Hunt:
+    """One Relay of a service: groups of targets, all of a group at once, the next after the group has failed."""
+
+    __slots__ = ("branches", "context", "expiry", "groups", "open", "relay")
+
+    def __init__(self, context: RequestContext, relay: Relay, groups: list[list[Target]]) -> None:
+        self.context = context
+        self.relay = relay
+        self.groups = groups
+        self.branches: list[Branch] = []
+        self.open = 0
+        self.expiry: Timer | None = None
+        if relay.timeout is not None:
+            self.expiry = context.core.timers.start(relay.timeout, self.expired)
+
+    def next_group(self) -> None:
+        """Starts the next group, if there is one."""
+        if self.groups:
+            self.branches = [Branch(self, target) for target in self.groups.pop(0)]
+            self.open = len(self.branches)
+            self.context.branches.extend(self.branches)
+            for branch in self.branches:
+                branch.start()
+        elif self.expiry is not None:
+            self.expiry.cancel()
+            self.expiry = None
+
+    def closed(self, status: int) -> None:
+        """A branch has ended; after a 2xx or 6xx nothing more is tried (RFC 3261 16.7 item 5)."""
+        self.open -= 1
+        if 200 <= status < 300 or status >= 600:
+            self.groups = []
+        if not self.open:
+            self.next_group()
+
+    def expired(self) -> None:
+        """The time that the service gave is over (RFC 3050 5.7): CANCEL, and one local 408 for all of it."""
+        self.groups = []
+        self.expiry = None
+        pending = [branch for branch in self.branches if branch.final is None]
+        for branch in pending:
+            branch.cancel(408)
+        if pending:
+            self.context.received(pending[0], self.context.local_response(408), None, True)
+
+
+class Branch:
+    """The user of one client transaction."""
+
+    __slots__ = ("cancelled", "client", "context", "edits", "final", "flow", "hunt", "progress", "target", "timer_c")
+
+    def __init__(self, hunt: Hunt, target: Target) -> None:
+        self.hunt = hunt
+        self.context = hunt.context
+        self.target = target
+        self.edits = hunt.relay.edits
+        if target.routes:  # a Path (RFC 3327 5.3), where the script does not say another way
+            self.edits = with_routes(self.edits, target.routes)
+        self.flow = target.flow
+        self.client: ClientTransaction | None = None
+        self.final: int | None = None
+        self.progress = False
+        """Whether a provisional response came: only then may a CANCEL be sent (RFC 3261 9.1)."""
+        self.cancelled = False
+        self.timer_c: Timer | None = None
+
+    # To the peer
+
+    def start(self) -> None:
+        """Finds the next hop and sends; failures become local responses."""
+        if self.final is not None:
+            return  # a sibling's failure has ended everything meanwhile
+        if self.target.failure is not None:
+            self.local(self.target.failure)
+            return
+        try:
+            if self.flow is None:
+                hop = next_hop(self.context.request, uri=self.target.uri, edits=self.edits)
+                if type(hop) is not SipUri:
+                    # a tel URI that nothing turned into another: 404; any other scheme: 416 (RFC 3261 16.3 item 2)
+                    self.local(404 if hop.scheme == "tel" else 416)
+                    return
+                targets = self.context.core.resolver.resolve_now(hop)
+                if targets is None:
+                    self.context.core.spawn(self.resolve, hop)
+                    return
+                self.flow = self.context.core.transport.flow_to(targets[0].transport, targets[0].remote)
+            self.send(self.flow)
+        except Unreachable:
+            self.local(503)
+        except ParseError as error:
+            self.local(error.status)
+
+    async def resolve(self, hop: SipUri) -> None:
+        """The part of `start` that waits for a name server."""
+        core = self.context.core
+        try:
+            targets = await core.resolver.resolve(hop)
+            if self.final is not None:
+                return
+            self.flow = core.transport.flow_to(targets[0].transport, targets[0].remote)
+            self.send(self.flow)
+        except Unreachable:
+            if self.final is None:
+                self.local(503)
+
+    def send(self, flow: Flow) -> None:
+        context = self.context
+        core, request = context.core, context.request
+        sent_by = core.transport.sent_by(flow)
+        branch = core.ids.branch(loop_hash(request))
+        via = f"SIP/2.0/{flow.transport} {sent_by};branch={branch};rport"
+        record_route = None
+        if context.initial and request.method in MAKES_DIALOG:
+            token = core.token_key.mint(request.call_id, request.from_.tag or "")
+            transport = "" if flow.transport == "UDP" else f";transport={flow.transport.lower()}"
+            record_route = f"<sip:{token}@{sent_by};lr{transport}>"
+        forwarded = forward(request, uri=self.target.uri, via=via, record_route=record_route, edits=self.edits)
+        if request.method == "INVITE":
+            self.timer_c = core.timers.start(TIMER_C, self.timer_c_fired)
+        self.client = core.transactions.send(forwarded, branch, flow, self)
+
+    def cancel(self, status: int | None = None) -> None:
+        """Ends a pending branch: CANCEL after its first provisional (RFC 3261 9.1, 16.10).
+
+        With a `status` the branch counts as ended with it at once, and what the peer says later is absorbed.
+        """
+        if self.cancelled or self.final is not None:
+            return
+        self.cancelled = True
+        self.hunt.groups = []
+        if self.client is not None and self.progress and self.context.request.method == "INVITE":
+            self.send_cancel()
+        if status is not None:
+            self.close(status)
+        elif self.client is None:  # its name is still being resolved
+            self.local(487)
+
+    def send_cancel(self) -> None:
+        assert self.client is not None
+        core = self.context.core
+        core.transactions.cancel(self.client)
+        if self.final is None:  # 9.1: without a final response in 64*T1 the cancelled transaction is given up
+            self.restart_timer_c(64 * core.transactions.t1, self.gave_up)
+
+    # From the peer
+
+    def response(self, response: Response, flow: Flow) -> None:
+        """A response of the client transaction."""
+        status = response.status
+        context = self.context
+        if status < 200:
+            if not self.progress:
+                self.progress = True
+                if self.cancelled and context.request.method == "INVITE":
+                    self.send_cancel()
+            if status == 100:
+                return  # RFC 3261 16.7 item 5: never forwarded
+            if not self.cancelled and self.timer_c is not None:
+                self.restart_timer_c(TIMER_C, self.timer_c_fired)
+        try:
+            shaped = upstream(response, original=context.request)
+        except ParseError:
+            shaped = None  # no Via left, for one: not ours to forward (16.7 item 3)
+        if status >= 200 and self.final is None:
+            self.close(status)
+            context.received(self, shaped or context.local_response(500), flow.remote, shaped is None)
+        elif shaped is not None and (self.final is None or 200 <= status < 300):
+            context.received(self, shaped, flow.remote, False)
+
+    def failed(self, status: int) -> None:
+        """The client transaction timed out (408) or could not send (503): RFC 3261 16.7 and 16.9."""
+        if self.final is None:
+            self.local(status)
+
+    def timer_c_fired(self) -> None:
+        """RFC 3261 16.8: CANCEL if there was a provisional response, else as if a 408 had come."""
+        if self.progress:
+            self.cancel()
+        else:
+            self.local(408)
+
+    def gave_up(self) -> None:
+        if self.final is None:
+            self.local(487)
+
+    def restart_timer_c(self, delay: float, callback: Callable[[], None]) -> None:
+        if self.timer_c is not None:
+            self.timer_c.cancel()
+        self.timer_c = self.context.core.timers.start(delay, callback)
+
+    def local(self, status: int) -> None:
+        """A response that the server makes itself (RFC 3050 5.8)."""
+        self.close(status)
+        self.context.received(self, self.context.local_response(status), None, True)
+
+    def close(self, status: int) -> None:
+        self.final = status
+        if self.timer_c is not None:
+            self.timer_c.cancel()
+        self.hunt.closed(status)
+
+
+def with_routes(edits: Edits, routes: tuple[str, ...]) -> Edits:
+    if any(name.lower() == "route" for name, _ in edits.headers):
+        return edits
+    return Edits([*edits.headers, ("Route", ", ".join(routes))], edits.remove - {"route"}, edits.body)

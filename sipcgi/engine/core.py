@@ -1,0 +1,39 @@
+"""What the contexts of one server share: a bundle of references, without a mind of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from sipcgi.dialog.token import TokenKey
+from sipcgi.ids import Ids
+from sipcgi.logs import Log
+from sipcgi.net.resolver import Resolver
+from sipcgi.net.transport import Transport
+from sipcgi.timerqueue import TimerQueue
+
+if TYPE_CHECKING:
+    from sipcgi.engine.answered import AnsweredDialogs
+    from sipcgi.engine.location_service import LocationService
+    from sipcgi.engine.transactions import Transactions
+
+
+@dataclass(slots=True)
+class Core:
+    """The proxy core (RFC 3261 6): made by the composition root, which fills in what needs the core itself."""
+
+    transport: Transport
+    timers: TimerQueue
+    resolver: Resolver
+    ids: Ids
+    token_key: TokenKey
+    log: Log
+    spawn: Callable[..., None]
+    """`spawn(async function, *arguments)` starts a task of the server."""
+    transactions: Transactions
+    locations: LocationService
+    answered: AnsweredDialogs
+
+
+Spawn = Callable[[Callable[..., Awaitable[Any]]], None]

@@ -1,0 +1,49 @@
+"""Forwarding without state: the ACK of a 2xx, which belongs to no transaction of ours (RFC 3261 16.11, 17.1.1.3)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sipcgi.errors import Unreachable
+from sipcgi.flow import Flow
+from sipcgi.proxy.forward import forward
+from sipcgi.proxy.route import next_hop
+from sipcgi.sip.message import Request
+from sipcgi.sip.uri import SipUri
+
+if TYPE_CHECKING:
+    from sipcgi.engine.branch import Target
+    from sipcgi.engine.core import Core
+
+
+def pass_on(core: Core, request: Request, target: Target) -> None:
+    """Sends it on; what cannot be sent is dropped, for nothing answers an ACK. Raises ParseError."""
+    if target.failure is not None:
+        return
+    try:
+        if target.flow is not None:
+            transmit(core, request, target, target.flow)
+            return
+        hop = next_hop(request, uri=target.uri)
+        if type(hop) is not SipUri:
+            return
+        found = core.resolver.resolve_now(hop)
+        if found is None:
+            core.spawn(resolve, core, request, target, hop)
+        else:
+            transmit(core, request, target, core.transport.flow_to(*found[0]))
+    except Unreachable:
+        return
+
+
+async def resolve(core: Core, request: Request, target: Target, hop: SipUri) -> None:
+    try:
+        found = await core.resolver.resolve(hop)
+        transmit(core, request, target, core.transport.flow_to(*found[0]))
+    except Unreachable:
+        return
+
+
+def transmit(core: Core, request: Request, target: Target, flow: Flow) -> None:
+    via = f"SIP/2.0/{flow.transport} {core.transport.sent_by(flow)};branch={core.ids.branch()};rport"
+    core.transport.send(bytes(forward(request, uri=target.uri, via=via)), flow)

@@ -1,0 +1,205 @@
+"""The log: lines that anyone can grep and a program can parse, made without ever waiting.
+
+A line is `TIME KIND key=value ...` or `TIME KIND text`. TIME is UTC with milliseconds, KIND is info, warning, error,
+stderr (what a script printed there), script (what a script did wrong) and access (one for each transaction). A value
+stands bare, or between quotes where it holds a blank, a quote or a backslash, the latter two with a backslash before
+them; `-` is what there was not. Whatever strangers send, a line stays one: control characters and all else that is not
+printable are written like \\x1b or \\u202e.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from signal import Signals
+from time import gmtime, strftime
+
+from sipcgi.errors import ScriptError
+
+MAX_VALUE = 1024
+"""Characters of one value."""
+MAX_TEXT = 8192
+"""Characters of a text, and of a line that a script printed."""
+MAX_BUFFER = 4 * 1024 * 1024
+"""Characters that wait for being written; what comes on top is dropped and counted."""
+
+
+@dataclass(slots=True)
+class AccessRecord:
+    """What happened in one server transaction. Times are in seconds, from the request's arrival."""
+
+    method: str
+    from_: str
+    to: str
+    uri: str
+    source: str
+    """host:port of the peer."""
+    call_id: str
+    route: str = ""
+    """`routes.2`, the name of the file (`invite.pl`) that its name triggered, or `default`."""
+    script: str = ""
+    runs: int = 0
+    script_seconds: float = 0.0
+    """Wall time of all runs."""
+    actions: list[str] = field(default_factory=list)
+    targets: list[str] = field(default_factory=list)
+    status: int | None = None
+    """Of the final response; None when there was none."""
+    to_100: float | None = None
+    to_180: float | None = None
+    to_final: float | None = None
+
+
+class Log:
+    """Collects lines until `take`, which the writer calls. `wall()` is the time in seconds since 1970."""
+
+    def __init__(self, wall: Callable[[], float], *, most: int = MAX_BUFFER) -> None:
+        self.filled: Callable[[], None] = lambda: None
+        """Called when the first line comes into the empty log, so that its writer need not look in vain."""
+        self._wall = wall
+        self._most = most
+        self._lines: list[str] = []
+        self._size = 0
+        self._dropped = 0
+        self._second = -1
+        self._prefix = ""
+
+    def info(self, text: str) -> None:
+        self._add("info " + _text(text))
+
+    def warning(self, text: str) -> None:
+        self._add("warning " + _text(text))
+
+    def error(self, text: str) -> None:
+        self._add("error " + _text(text))
+
+    def crash(self, traceback: str) -> None:
+        """A traceback, as an error line for each of its lines."""
+        for line in traceback.rstrip("\n").split("\n"):
+            self._add("error | " + _text(line))
+
+    def script_stderr(self, script: str, call_id: str, line: str) -> None:
+        """A line that a script printed on standard error."""
+        self._add(f"stderr script={_value(script)} call_id={_value(call_id)} text={_quoted(line, MAX_TEXT)}")
+
+    def script_error(
+        self,
+        script: str,
+        call_id: str,
+        problem: ScriptError | str,
+        *,
+        status: int | None = None,
+        signal: int | None = None,
+    ) -> None:
+        """A run that failed; `status` or `signal` is how it ended."""
+        parts = [f"script script={_value(script)} call_id={_value(call_id)}"]
+        if status is not None:
+            parts.append(f"status={status}")
+        if signal is not None:
+            parts.append(f"signal={_signal(signal)}")
+        if isinstance(problem, str):
+            parts.append(f"text={_quoted(problem)}")
+        else:
+            if problem.line:
+                parts.append(f"line={problem.line}")
+            if problem.column:
+                parts.append(f"column={problem.column}")
+            parts.append(f"text={_quoted(problem.text)}")
+            if problem.hint:
+                parts.append(f"hint={_quoted(problem.hint)}")
+        self._add(" ".join(parts))
+
+    def access(self, record: AccessRecord) -> None:
+        """The line of one transaction."""
+        r = record
+        values = (r.method, r.from_, r.to, r.uri, r.source, r.call_id, r.route, r.script)
+        joined = "".join(values)
+        # Nearly always nothing needs quotes, and a few searches through all of it tell so.
+        if _is_bare(joined) and len(joined) <= MAX_VALUE and "" not in values:
+            method, from_, to, uri, source, call_id, route, script = values
+        else:
+            method, from_, to, uri, source, call_id, route, script = map(_value, values)
+        self._add(
+            f"access method={method} from={from_} to={to} uri={uri} source={source} call_id={call_id}"
+            f" route={route} script={script} runs={r.runs} script_seconds={r.script_seconds:.4f}"
+            f" actions={_several(r.actions)} targets={_several(r.targets)}"
+            f" status={'-' if r.status is None else r.status}"
+            f" to_100={_seconds(r.to_100)} to_180={_seconds(r.to_180)} to_final={_seconds(r.to_final)}"
+        )
+
+    def take(self) -> bytes:
+        """The lines since the last call, in UTF-8, each with its line feed."""
+        if self._dropped:
+            dropped, self._dropped = self._dropped, 0
+            self._lines.append(f"{self._time()} warning {dropped} log lines dropped: more came than can be written\n")
+        lines, self._lines, self._size = self._lines, [], 0
+        return "".join(lines).encode()
+
+    def _add(self, line: str) -> None:
+        if self._size > self._most:
+            self._dropped += 1
+            return
+        line = f"{self._time()} {line}\n"
+        if not self._size:
+            self.filled()
+        self._size += len(line)
+        self._lines.append(line)
+
+    def _time(self) -> str:
+        """ISO 8601; all but the milliseconds is made once a second."""
+        milliseconds = round(self._wall() * 1000)
+        second = milliseconds // 1000
+        if second != self._second:
+            self._second = second
+            self._prefix = strftime("%Y-%m-%dT%H:%M:%S.", gmtime(second))
+        return f"{self._prefix}{milliseconds - second * 1000:03d}Z"
+
+
+def _is_bare(text: str) -> bool:
+    return text.isprintable() and " " not in text and '"' not in text and "\\" not in text
+
+
+def _value(text: str) -> str:
+    if not text:
+        return "-"
+    return text if len(text) <= MAX_VALUE and _is_bare(text) else _quoted(text)
+
+
+def _quoted(text: str, most: int = MAX_VALUE) -> str:
+    text = _capped(text, most).replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{printable(text)}"'
+
+
+def _several(values: list[str]) -> str:
+    """Elements between blanks, which none of them holds."""
+    return _value(values[0]) if len(values) == 1 else _quoted(" ".join(values)) if values else "-"
+
+
+def _text(text: str) -> str:
+    return printable(_capped(text, MAX_TEXT))
+
+
+def _capped(text: str, most: int) -> str:
+    return text if len(text) <= most else f"{text[:most]}..."
+
+
+def printable(text: str) -> str:
+    """The text with escapes for what would move a terminal's cursor, or is no character at all."""
+    return text if text.isprintable() else "".join(c if c.isprintable() else _escape(ord(c)) for c in text)
+
+
+def _escape(code: int) -> str:
+    if 0xDC80 <= code <= 0xDCFF:  # an octet that was no UTF-8 (surrogateescape)
+        code -= 0xDC00
+    if code < 0x100:
+        return f"\\x{code:02x}"
+    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+def _seconds(value: float | None) -> str:
+    return "-" if value is None else f"{value:.4f}"
+
+
+def _signal(number: int) -> str:
+    try:
+        return Signals(number).name
+    except ValueError:
+        return str(number)

@@ -1,0 +1,125 @@
+"""The copy of a request that goes to one target (RFC 3261 16.6 items 1 to 6, 8 and 9; RFC 3050 5.6.1.2).
+
+The hot path: header lines that nothing changes are never made again.
+"""
+
+from __future__ import annotations
+
+from sipcgi.proxy.edits import after_vias, edited, is_empty
+from sipcgi.proxy.route import is_loose
+from sipcgi.service import Edits
+from sipcgi.sip.address import Address
+from sipcgi.sip.grammar import split_list
+from sipcgi.sip.headers import Headers
+from sipcgi.sip.message import Request
+from sipcgi.sip.uri import SipUri, parse_uri
+
+INITIAL_HOPS = 70  # RFC 3261 16.6 item 3
+
+
+def forward(
+    request: Request,
+    *,
+    uri: str,
+    via: str,
+    record_route: str | None = None,
+    edits: Edits | None = None,
+    breadth: int | None = None,
+) -> Request:
+    """`request`, validated and preprocessed, for the target `uri`.
+
+    `via` and `record_route` are the values to put on top, `breadth` the share of Max-Breadth (RFC 5393 5.3.3). A
+    Record-Route, Max-Forwards or Max-Breadth of the edits takes the place of ours. Raises ScriptError for edits that
+    are not allowed, and ParseError for a Max-Forwards or first Route that does not parse.
+    """
+    printed: set[str] | tuple[str, ...] = ()
+    body = request.body
+    if edits is None or is_empty(edits):
+        names, lines = request.headers.names.copy(), request.headers.lines.copy()
+    else:
+        headers, body, printed = edited(request, edits)
+        names, lines = headers.names, headers.lines
+    if "?" in uri or "method=" in uri.lower():
+        uri = request_uri(uri)
+
+    # 16.6 item 3: one less, or 70
+    if "max-forwards" not in printed:
+        hops = request.max_forwards
+        if hops is None:
+            at = after_vias(names)
+            names.insert(at, "max-forwards")
+            lines.insert(at, f"Max-Forwards: {INITIAL_HOPS}")
+        else:
+            lines[names.index("max-forwards")] = f"Max-Forwards: {hops - 1}"
+    if breadth is not None and "max-breadth" not in printed:
+        _put(names, lines, "max-breadth", f"Max-Breadth: {breadth}")
+    if "route" in names:
+        uri = _strict(names, lines, uri)
+    # 16.6 item 4: before the existing ones
+    if record_route and "record-route" not in printed:
+        at = names.index("record-route") if "record-route" in names else after_vias(names)
+        if _secure(names, lines, uri):
+            record_route = record_route.replace("<sip:", "<sips:")
+        names.insert(at, "record-route")
+        lines.insert(at, f"Record-Route: {record_route}")
+    # 16.6 item 8: before the existing ones
+    at = names.index("via")
+    names.insert(at, "via")
+    lines.insert(at, f"Via: {via}")
+    if "content-length" not in names:  # 16.6 item 9
+        names.append("content-length")
+        lines.append(f"Content-Length: {len(body)}")
+    return Request(request.method, uri, Headers.of(names, lines), body)
+
+
+def request_uri(text: str) -> str:
+    """`text` without what is not allowed in a Request-URI (RFC 3261 16.6 item 2, 19.1.1). Raises ParseError."""
+    uri = parse_uri(text)
+    if type(uri) is not SipUri or not (uri.headers or "method" in uri.params):
+        return text
+    return str(uri.with_(headers="", params=uri.params.without("method")))
+
+
+def _put(names: list[str], lines: list[str], name: str, line: str) -> None:
+    """One field of that name, in its place or after the Vias."""
+    at = names.index(name) if name in names else after_vias(names)
+    while name in names:
+        index = names.index(name)
+        del names[index], lines[index]
+    names.insert(at, name)
+    lines.insert(at, line)
+
+
+def _first_route(names: list[str], lines: list[str]) -> tuple[int, list[str]]:
+    """The index of the first Route field with a value, and its values; -1 without one."""
+    for index, name in enumerate(names):
+        if name == "route":
+            line = lines[index]
+            values = split_list(line[line.index(":") + 1 :].replace("\r\n", " "))
+            if values:
+                return index, values
+    return -1, []
+
+
+def _strict(names: list[str], lines: list[str], uri: str) -> str:
+    """16.6 item 6: before a strict router the Request-URI becomes the last Route, and the first the Request-URI."""
+    index, values = _first_route(names, lines)
+    if not values or is_loose(values[0]):
+        return uri
+    hop = str(Address.parse(values[0]).uri)
+    if len(values) == 1:
+        del names[index], lines[index]
+    else:
+        lines[index] = f"Route: {', '.join(values[1:])}"
+    last = len(names) - names[::-1].index("route") if "route" in names else index
+    names.insert(last, "route")
+    lines.insert(last, f"Route: <{uri}>")
+    return request_uri(hop)
+
+
+def _secure(names: list[str], lines: list[str], uri: str) -> bool:
+    """16.6 item 4: whether Request-URI or top Route is a SIPS URI, so that our Record-Route must be one."""
+    if uri[:5].lower() == "sips:":
+        return True
+    values = _first_route(names, lines)[1] if "route" in names else []
+    return bool(values) and Address.parse(values[0]).uri.scheme == "sips"

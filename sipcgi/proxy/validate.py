@@ -1,0 +1,35 @@
+"""What a request must be before anything is done with it (RFC 3261 16.3, items 1, 2, 3 and 5)."""
+
+from __future__ import annotations
+
+from sipcgi.errors import ParseError, Refused
+from sipcgi.sip.message import Request
+from sipcgi.sip.uri import OtherUri
+
+
+def validate(request: Request, *, supported_option_tags: frozenset[str] = frozenset()) -> None:
+    """Raises Refused with 400, 416, 420 or 483; `supported_option_tags` are in lower case.
+
+    Item 4 is in proxy/loop, item 6 belongs to authentication. Unknown methods and fields, and malformed fields that a
+    proxy does not look into, pass (item 1). Merged requests are no error (16.3).
+    """
+    try:
+        target = request.target
+    except ParseError as error:
+        raise Refused(error.status, "Bad Request-URI") from None
+    try:
+        # 16.3 item 1: well-formed must be what the remaining steps and the forwarding use
+        _ = request.via, request.from_, request.to, request.call_id, request.cseq, request.routes
+        hops = request.max_forwards
+        required = [] if "proxy-require" not in request.headers else request.headers.elements("proxy-require")
+    except ParseError as error:
+        raise Refused(error.status, f"Bad {(error.header or 'Proxy-Require').title()}") from None
+    if type(target) is OtherUri:
+        raise Refused(416)  # 16.3 item 2; tel URIs are understood: a script may turn them into others
+    if hops == 0:
+        raise Refused(483)  # 16.3 item 3
+    # RFC 3261 8.2.2.3: never a reason to refuse an ACK or CANCEL
+    if required and request.method not in ("ACK", "CANCEL"):
+        unsupported = [tag for tag in required if tag.lower() not in supported_option_tags]
+        if unsupported:  # 16.3 item 5
+            raise Refused(420, headers=(("Unsupported", ", ".join(unsupported)),))
