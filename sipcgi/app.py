@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import trio
 
 from sipcgi import __version__
-from sipcgi.cgi.routes import Route, Routes
+from sipcgi.cgi.routes import Routes
 from sipcgi.config.mistakes import ConfigErrors
 from sipcgi.dialog.token import TokenKey
 from sipcgi.engine.answered import AnsweredDialogs
@@ -141,15 +141,7 @@ class Server:
             server_name=configuration.domains[0] if configuration.domains else socket.gethostname(),
             software=SOFTWARE,
         )
-        fallback = Route(
-            script="",
-            timeout=settings.timeout,
-            on_error=settings.on_error,
-            max_output=settings.max_output,
-            max_messages=settings.max_messages,
-            environment=settings.environment,
-        )
-        return Policy(Routes(configuration.routes), scripts, configuration.relay, fallback)
+        return Policy(Routes(configuration.routes), scripts, configuration.relay, configuration.fallback)
 
     async def open(self, nursery: trio.Nursery) -> int:
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from collections.abc import Callable
 from functools import partial
@@ -34,6 +35,9 @@ def main() -> None:
 
     Without a command: serve, which takes the same options.
     """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # names of files may be no text, and a terminal may lack letters
+            stream.reconfigure(errors="backslashreplace")
 
 
 def overrides(command: F) -> F:

@@ -28,9 +28,6 @@ class Timer:
             self.arguments = ()  # a cancelled timer waits in the heap and must hold nothing meanwhile
             self.queue.note_cancelled()
 
-    def __lt__(self, other: "Timer") -> bool:
-        return self.deadline < other.deadline
-
 
 class TimerQueue:
     """The heap. `wake` is called when a timer becomes the next one due, so that a sleeping driver looks again.
@@ -43,7 +40,9 @@ class TimerQueue:
         self.now = now
         self.wake = wake
         self.grain = grain
-        self.heap: list[Timer] = []
+        self.heap: list[tuple[float, int, Timer]] = []
+        """By deadline, then in the order of their start; tuples, for those are compared without Python code."""
+        self.started = 0
         self.cancelled = 0
 
     def start(self, delay: float, callback: Callable[..., None], *arguments: Any) -> Timer:
@@ -54,25 +53,26 @@ class TimerQueue:
             deadline = ceil(deadline / grain) * grain
         timer = Timer(deadline, callback, arguments, self)
         heap = self.heap
-        heappush(heap, timer)
-        if heap[0] is timer:
+        self.started += 1
+        heappush(heap, (deadline, self.started, timer))
+        if heap[0][2] is timer:
             self.wake()
         return timer
 
     def note_cancelled(self) -> None:
         self.cancelled += 1
         if self.cancelled > 1000 and self.cancelled * 2 > len(self.heap):
-            self.heap = [timer for timer in self.heap if timer.callback is not None]
+            self.heap = [entry for entry in self.heap if entry[2].callback is not None]
             heapify(self.heap)
             self.cancelled = 0
 
     def next_deadline(self) -> float | None:
         """When the next timer is due, in the clock's seconds; None when there is none."""
         heap = self.heap
-        while heap and heap[0].callback is None:
+        while heap and heap[0][2].callback is None:
             heappop(heap)
             self.cancelled -= 1
-        return heap[0].deadline if heap else None
+        return heap[0][0] if heap else None
 
     def fire(self, most: int = 50) -> int:
         """Calls what is due, at most `most` of them, and returns how many were."""
@@ -81,7 +81,7 @@ class TimerQueue:
             deadline = self.next_deadline()
             if deadline is None or deadline > now:
                 break
-            timer = heappop(self.heap)
+            timer = heappop(self.heap)[2]
             callback, arguments = timer.callback, timer.arguments
             timer.callback, timer.arguments = None, ()
             count += 1

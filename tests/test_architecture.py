@@ -17,7 +17,8 @@ LAYERS = [
     {"engine"},
     {"config", "admin", "report"},
     {"app"},
-    {"cli", "__main__"},
+    {"cli"},
+    {"__main__"},
 ]
 SIDEWAYS = [LAYERS[0], LAYERS[4], LAYERS[5]]
 THINKING = {"sip", "transaction", "dialog", "auth", "proxy", "cgi", "cpl", "registrar"}

@@ -216,7 +216,7 @@ def test_long_timers_are_due_together_and_never_early() -> None:
     assert {round(timer.deadline * 10, 6) % 1 for timer in timers} == {0}
 
 
-def test_short_timers_are_exact_all_the_same() -> None:
+def test_short_timers_have_a_finer_grid() -> None:
     clock = Clock(grain=0.1)
     assert clock.start(0.2, "TRYING").deadline == 1000.2
-    assert clock.start(0.55, "A").deadline == 1000.55
+    assert clock.start(0.51, "A").deadline == pytest.approx(1000.525)

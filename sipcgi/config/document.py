@@ -5,12 +5,12 @@ Scalars are kept as they are written and become numbers, durations and the like 
 and several documents in a file do not.
 """
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import yaml
 
+from sipcgi.config.diagnosis import Diagnosis, unquoted
 from sipcgi.errors import ConfigError
 
 MAX_FILE = 1024 * 1024
@@ -26,17 +26,6 @@ Path = tuple[str | int, ...]
 
 _LOADER: type = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _NULLS = frozenset(("", "~", "null", "Null", "NULL"))
-_NO_START = {
-    "*": "begins an alias in YAML",
-    "&": "begins an anchor in YAML",
-    "!": "begins a tag in YAML",
-    "@": "is reserved in YAML",
-    "`": "is reserved in YAML",
-    "%": "begins a directive in YAML",
-}
-_UNQUOTED = re.compile(r"(\s*(?:- +)*(?:[\w.-]+: +)?)([*&!@`%].*)")
-"""Indentation and key, then a value that begins with one of them."""
-_SPECIAL = ("while scanning an alias", "while scanning an anchor", "while scanning a tag", "while parsing a tag")
 
 
 class Plain(str):
@@ -106,55 +95,35 @@ def key_name(path: Path) -> str:
 def _read(document: Document, text: str) -> None:
     """Composes the text; a value that lacks its quotes is noted, put in quotes, and all is read once more."""
     lines = text.split("\n")
-    unquoted: list[tuple[int, str]] = []
+    repairs: list[tuple[int, str]] = []
     while True:
         composer = _Composer(document)
         try:
-            document.values = composer.compose("\n".join(lines))
+            values = composer.compose("\n".join(lines))
         except yaml.MarkedYAMLError as error:
-            at, hint, repaired = _diagnose(error, lines)
-            if repaired and len(unquoted) < MAX_REPAIRS:
-                unquoted.append((at + 1, hint))
-                lines[at] = repaired
+            found = Diagnosis.of(error, lines)
+            if found.repaired and len(repairs) < MAX_REPAIRS:
+                repairs += [(found.line + 1, value) for value in found.values]
+                lines[found.line] = found.repaired
                 continue
-            document.values = {}
-            document.add((), hint, line=at + 1)
+            document.add((), found.text, line=found.line + 1)
         except yaml.reader.ReaderError as error:
-            document.values = {}
             code = error.character if isinstance(error.character, int) else ord(error.character[:1] or "\0")
-            place = next((n for n, line in enumerate(lines) if chr(code) in line), 0)
-            document.add((), f"control character {code:#04x}: YAML forbids it", line=place + 1)
+            place = next((number for number, line in enumerate(lines, 1) if chr(code) in line), 1)
+            document.add((), f"control character {code:#04x}: YAML forbids it", line=place)
         except _TooMuchError as error:
-            document.values = {}
             document.add((), str(error), line=composer.at)
+        else:
+            document.values = {} if values is None else values
         break
-    if document.values is None:
-        document.values = {}
-    paths = {line: path for path, line in document.lines.items()}
-    for line, hint in unquoted:
-        document.add(paths.get(line, ()), hint, line=line)
+    for line, value in repairs[:MAX_REPAIRS]:
+        document.add(_place(document, line, value), unquoted(value), line=line)
 
 
-def _diagnose(error: yaml.MarkedYAMLError, lines: list[str]) -> tuple[int, str, str | None]:
-    """Line (from 0) of a syntax error, what to say about it, and the line with its value in quotes if that helps."""
-    mark = error.problem_mark or error.context_mark
-    at = min(mark.line if mark else 0, len(lines) - 1)
-    line, column, problem = lines[at], mark.column if mark else 0, error.problem or ""
-    if "\t" in line[: len(line) - len(line.lstrip())] or line[column : column + 1] == "\t":
-        return at, "a tab: YAML is indented with blanks", None
-    special = "cannot start any token" in problem or (error.context or "").startswith(_SPECIAL)
-    if special and (found := _UNQUOTED.match(line)):
-        value = found[2].split(" #")[0].rstrip()
-        quoted = '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
-        return at, f"{value[0]} {_NO_START[value[0]]}: put the value in quotes: {quoted}", found[1] + quoted
-    if "mapping values are not allowed" in problem:
-        value = line.partition(": ")[2].strip()
-        if ": " in value:
-            return at, f'put a value with ": " inside in quotes: "{value}"', None
-        return at, "a key is not expected here: look at the indentation of this line and of the one above", None
-    if special or "::" in line:
-        return at, 'put an element with special characters in quotes, like "::1" or "*@example.com"', None
-    return at, ", ".join(filter(None, (error.context, problem))) or "is no YAML", None
+def _place(document: Document, line: int, value: str) -> Path:
+    """Where in a line a value stands."""
+    paths = [path for path, number in document.lines.items() if number == line]
+    return next((path for path in paths if document.at(*path) == value), paths[-1] if paths else ())
 
 
 class _TooMuchError(Exception):
@@ -197,7 +166,8 @@ class _Composer:
         assert isinstance(event, yaml.ScalarEvent | yaml.CollectionStartEvent)  # nothing else stands in their place
         if event.tag is not None and event.tag not in ("tag:yaml.org,2002:str", "!"):
             self.document.faulty.add(path)
-            self.document.add(path, f"tags like {event.tag} are not supported", line=self.at)
+            tag = event.tag.replace("tag:yaml.org,2002:", "!!")
+            self.document.add(path, f"tags like {tag} are not supported", line=self.at)
         if depth >= MAX_DEPTH:
             raise _TooMuchError(f"more than {MAX_DEPTH} levels of lists and mappings")
         value: object
@@ -229,9 +199,7 @@ class _Composer:
 
     def _sequence(self, path: Path, depth: int) -> list[object]:
         values: list[object] = []
-        for event in self._events:
-            if isinstance(event, yaml.SequenceEndEvent):
-                break
+        while not isinstance(event := next(self._events), yaml.SequenceEndEvent):
             here = (*path, len(values))
             self.document.lines[here] = _line(event)
             values.append(self._value(event, here, depth))
@@ -239,15 +207,16 @@ class _Composer:
 
     def _mapping(self, path: Path, depth: int) -> dict[str, object]:
         values: dict[str, object] = {}
-        for event in self._events:
-            if isinstance(event, yaml.MappingEndEvent):
-                break
+        while not isinstance(event := next(self._events), yaml.MappingEndEvent):
             line = _line(event)
             key = self._value(event, path, depth)
             if not isinstance(key, str):
-                key = "" if key is None else "?"
+                key = "~" if key is None else "?"
                 self.document.faulty.add((*path, key))
                 self.document.add((*path, key), "a key must be a plain word", line=line)
+            elif key == "<<":
+                self.document.faulty.add((*path, key))
+                self.document.add((*path, key), "merge keys are not supported: write out what is merged", line=line)
             key = str(key)
             here = (*path, key)
             if here in self.document.lines and key in values:

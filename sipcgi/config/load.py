@@ -1,5 +1,6 @@
 """From a configuration file and the command line to a Configuration, or to every mistake at once."""
 
+import os
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import partial
@@ -15,6 +16,7 @@ from sipcgi.config.document import Path as Key
 from sipcgi.config.mistakes import ConfigErrors, NamedScripts, note
 from sipcgi.config.model import BUILT_IN, Configuration, ScriptSettings
 from sipcgi.config.place import Listener, default_listeners, host, listener
+from sipcgi.config.unsupported import with_socket
 from sipcgi.errors import ConfigError
 
 __all__ = ["ConfigErrors", "load"]
@@ -38,7 +40,7 @@ def load(
 
     Raises ConfigErrors with every mistake of the file and of the arguments.
     """
-    path = path or next((place for place in PLACES if place.is_file()), None)
+    path = path or next(filter(_is_there, PLACES), None)
     document = _read(path) if path else Document(BUILT_IN)
     file = schema.File()
     try:
@@ -46,14 +48,15 @@ def load(
     except ValidationError as error:
         note(error, document, schema.SECTIONS)
     mistakes: list[ConfigError] = []
-    listeners = _arguments("--listen", listener, listen, mistakes)
+    listeners = _arguments("--listen", lambda url: with_socket(listener(url)), listen, mistakes)
     names = _arguments("--domain", host, domains, mistakes)
     base = Path.cwd() / path.parent if path else Path.cwd()
     directory = _directory(document, base, scripts, mistakes)
     _no_listener_twice(document)
-    if document.mistakes or mistakes:
-        named = NamedScripts(directory, _named(document), partial(_mistake, document)) if directory.is_dir() else None
-        raise ConfigErrors(document.mistakes + mistakes, named)
+    if errors := document.mistakes + mistakes:
+        without = any(error.key in ("scripts.directory", "--scripts", "--config") for error in errors)
+        named = NamedScripts(directory, _named(document), partial(_mistake, document))
+        raise ConfigErrors(errors, None if without else named)
     return Configuration(
         file=path,
         listen=tuple(listeners or _listeners(document, file) or default_listeners()),
@@ -65,12 +68,24 @@ def load(
             on_error=file.scripts.on_error,
             max_output=file.scripts.max_output,
             max_messages=file.scripts.max_messages,
+            pass_authorization=file.scripts.pass_authorization,
             environment=dict(file.scripts.environment),
         ),
         routes=tuple(_route(entry, file.scripts) for entry in file.routes),
         store=_store(file.location.store, base),
         lines={key_name(place): line for place, line in document.lines.items()},
     )
+
+
+def _is_there(place: Path) -> bool:
+    """Also when it cannot be told: what may be meant is not passed over in silence."""
+    try:
+        place.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:
+        pass
+    return True
 
 
 def _read(path: Path) -> Document:
@@ -84,7 +99,9 @@ def _read(path: Path) -> Document:
 def _absolute(base: Path, path: str | Path) -> Path:
     """Without `..`; a last part that is a symbolic link stays one, so that it may be turned elsewhere later."""
     whole = base / path
-    return whole.resolve() if whole.name in ("", "..") else whole.parent.resolve() / whole.name
+    if whole.name in ("", ".."):
+        return Path(os.path.realpath(whole))
+    return Path(os.path.realpath(whole.parent), whole.name)
 
 
 def _arguments(option: str, parse: Callable[[object], T], texts: Iterable[str], mistakes: list[ConfigError]) -> list[T]:
@@ -102,14 +119,14 @@ def _directory(document: Document, base: Path, scripts: str | Path | None, mista
     """The folder of the scripts. One that is named must be there, and the default one if there is no file."""
     if scripts is not None:
         directory = _absolute(Path.cwd(), scripts)
-        if not directory.is_dir():
+        if not os.path.isdir(directory):
             mistakes.append(ConfigError(COMMAND_LINE, 1, "--scripts", f"there is no folder {scripts}"))
         return directory
     named = document.at("scripts", "directory")
     if not isinstance(named, str) or "\0" in named:
         named = ""
     directory = _absolute(base, named or DEFAULT_DIRECTORY)
-    if directory.is_dir():
+    if os.path.isdir(directory):
         return directory
     if named:
         document.add(("scripts", "directory"), f"there is no folder {directory}")
@@ -131,13 +148,14 @@ def _no_listener_twice(document: Document) -> None:
     first: dict[str, int] = {}
     entries = document.at("listen")
     for number, entry in enumerate(entries if isinstance(entries, list) else []):
+        key: Key = ("listen", number, "url") if isinstance(entry, dict) else ("listen", number)
         try:
-            url = listener(entry.get("url") if isinstance(entry, dict) else entry)
+            url = listener(document.at(*key))
         except ValueError:
             continue
         same = first.setdefault(str(url), number)
         if same != number and url.port:
-            document.add(("listen", number, "url"), f"{url} is there twice, first in listen.{same}")
+            document.add(key, f"{url} is there twice, first in listen.{same}")
 
 
 def _named(document: Document) -> list[tuple[str, str]]:
@@ -148,11 +166,12 @@ def _named(document: Document) -> list[tuple[str, str]]:
     for number in range(len(routes) if isinstance(routes, list) else 0):
         keys += [("routes", number, "script"), ("routes", number, "on_error")]
     for key in keys:
+        is_script = key[-1] == "script"
         try:
-            name = schema.on_error(document.at(*key))
+            name = (schema.script if is_script else schema.on_error)(document.at(*key))
         except ValueError:
             continue
-        if key[-1] == "script" or name not in schema.ON_ERROR:
+        if is_script or name not in schema.ON_ERROR:
             names.append((key_name(key), name))
     return names
 
@@ -177,7 +196,9 @@ def _route(entry: schema.RouteEntry, scripts: schema.Scripts) -> Route:
         on_error=entry.on_error or scripts.on_error,
         max_output=entry.max_output or scripts.max_output,
         max_messages=entry.max_messages or scripts.max_messages,
-        pass_authorization=entry.pass_authorization,
+        pass_authorization=(
+            scripts.pass_authorization if entry.pass_authorization is None else entry.pass_authorization
+        ),
         environment={**scripts.environment, **entry.environment},
     )
 

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ValidationError
 
 from sipcgi.config.document import Document, Path
 from sipcgi.errors import ConfigError
+from sipcgi.logs import printable
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,9 +28,14 @@ class ConfigErrors(Exception):
     """Every mistake at once, in the order of the file. Caught in app, and in cli for `check`."""
 
     def __init__(self, errors: Iterable[ConfigError], scripts: NamedScripts | None = None) -> None:
-        self.errors = sorted(errors, key=lambda error: (error.file, error.line))
+        self.errors = sorted(map(_one_line, errors), key=lambda error: (error.file, error.line))
         self.scripts = scripts
         super().__init__("\n".join(map(str, self.errors)))
+
+
+def _one_line(error: ConfigError) -> ConfigError:
+    """Whatever a file holds, no mistake in it moves the cursor of a terminal."""
+    return ConfigError(printable(error.file), error.line, printable(error.key), printable(error.text))
 
 
 _TEXTS = {
@@ -47,9 +53,14 @@ def note(error: ValidationError, document: Document, sections: dict[Path, type[B
         path = tuple(part for part in detail["loc"] if part != "[key]")
         if any(path[:end] in reported for end in range(1, len(path) + 1)):
             continue  # the reader has said what is wrong there
-        while path and isinstance(path[-1], int) and path not in document.lines:
-            path = path[:-1]  # a single value where a list may stand
+        while detail["type"] != "missing" and path not in document.lines and _is_implied(path):
+            path = path[:-1]
         document.add(path, _text(detail, path, sections))
+
+
+def _is_implied(path: Path) -> bool:
+    """A single value where a list may stand, or a URL where a mapping may."""
+    return bool(path) and (isinstance(path[-1], int) or path[-1] == "url")
 
 
 def _text(detail: Any, path: Path, sections: dict[Path, type[BaseModel]]) -> str:
@@ -65,14 +76,16 @@ def _meant(path: Path, sections: dict[Path, type[BaseModel]]) -> str:
     """What an unknown key may have been meant to be."""
     around = tuple("*" if isinstance(part, int) else part for part in path[:-1])
     name = str(path[-1])
-    close = get_close_matches(name.lower(), keys(sections[around]), 1)
-    if close:
+    here = keys(sections[around])
+    if close := get_close_matches(name.lower(), here, 1, cutoff=0.75):
         return f"; did you mean '{close[0]}'?"
     for section, model in sections.items():
         if name in keys(model):
             where = ".".join(str(part) for part in section if part != "*")
             return f"; it belongs {f'below {where}' if where else 'to the outermost level'}"
-    return f": there are {', '.join(keys(sections[around]))}"
+    if close := get_close_matches(name.lower(), here, 1):
+        return f"; did you mean '{close[0]}'?"
+    return f": there are {', '.join(here)}"
 
 
 def keys(model: type[BaseModel]) -> list[str]:

@@ -22,6 +22,7 @@ class ScriptSettings:
     max_output: int
     """Octets."""
     max_messages: int
+    pass_authorization: bool
     environment: dict[str, str]
 
 
@@ -61,6 +62,7 @@ class Configuration:
             on_error=general.on_error,
             max_output=general.max_output,
             max_messages=general.max_messages,
+            pass_authorization=general.pass_authorization,
             environment=general.environment,
         )
 

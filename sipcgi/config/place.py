@@ -40,6 +40,13 @@ class Listener:
 def host(value: object) -> str:
     """A host name or an address, lower-case; IPv6 with or without brackets gives it without."""
     text = scalar(value).strip()
+    if "%" in text:  # RFC 3261 25.1: IPv6address
+        raise ValueError(f"'{text}': a zone means nothing to others")
+    return _host(text)
+
+
+def _host(text: str) -> str:
+    """As `host`; an IPv6 address may have a zone."""
     bare = text[1:-1] if text[:1] == "[" and text[-1:] == "]" else text
     try:
         return str(ip_address(bare))
@@ -101,7 +108,7 @@ def listener(value: object) -> Listener:
         if after[0] != ":" or not (digits.isascii() and digits.isdigit()) or len(digits) > 5 or int(digits) > 65535:
             raise ValueError(f"'{after}' is no port: write ':' and a number up to 65535, and nothing after it")
         port = int(digits)
-    address = host(name)
+    address = _host(name)
     if name[0] == "[" and ":" not in address:
         raise ValueError(f"'{name}': only an IPv6 address is put in brackets")
     return Listener(scheme, address, port)

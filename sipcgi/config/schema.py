@@ -8,6 +8,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from sipcgi.config.document import Path, Plain
 from sipcgi.config.place import Listener, Network, advertised, host, listener, network
 from sipcgi.config.quantity import FALSE, TRUE, count, duration, scalar, size, switch
+from sipcgi.config.unsupported import with_socket, with_store, without_reroute
 
 T = TypeVar("T")
 
@@ -148,9 +149,16 @@ Duration = Annotated[float, PlainValidator(duration)]
 Size = Annotated[int, PlainValidator(size)]
 Count = Annotated[int, PlainValidator(count)]
 Switch = Annotated[bool, PlainValidator(switch)]
+Reroute = Annotated[bool, PlainValidator(switch), AfterValidator(without_reroute)]
 # By names of their own: in the body of a model the name of a field stands for its default.
+# They may be absent, not empty.
 MaybeDirectory = Annotated[str | None, PlainValidator(directory)]
-Store = Annotated[str, PlainValidator(store)]
+MaybeDuration = Annotated[float | None, PlainValidator(duration)]
+MaybeOnError = Annotated[str | None, PlainValidator(on_error)]
+MaybeSize = Annotated[int | None, PlainValidator(size)]
+MaybeCount = Annotated[int | None, PlainValidator(count)]
+MaybeSwitch = Annotated[bool | None, PlainValidator(switch)]
+Store = Annotated[str, PlainValidator(store), AfterValidator(with_store)]
 Script = Annotated[str, PlainValidator(script)]
 OnError = Annotated[str, PlainValidator(on_error)]
 Method = Annotated[str, PlainValidator(method)]
@@ -168,7 +176,7 @@ class Section(BaseModel):
 
 
 class ListenEntry(Section):
-    url: Annotated[Listener, PlainValidator(listener)]
+    url: Annotated[Listener, PlainValidator(listener), AfterValidator(with_socket)]
     advertise: Annotated[str | None, PlainValidator(advertised)] = None
 
 
@@ -179,6 +187,7 @@ class Scripts(Section):
     on_error: OnError = "reject"
     max_output: Size = 1024 * 1024
     max_messages: Count = 64
+    pass_authorization: Switch = False
     environment: Environment = {}
 
 
@@ -190,12 +199,12 @@ class RouteEntry(Section):
     uri: OneOrMore[Glob] = []
     source: OneOrMore[Net] = []
     in_dialog: Switch = False
-    reroute: Switch = False
-    pass_authorization: Switch = False
-    timeout: Duration | None = None
-    on_error: OnError | None = None
-    max_output: Size | None = None
-    max_messages: Count | None = None
+    reroute: Reroute = False
+    timeout: MaybeDuration = None
+    on_error: MaybeOnError = None
+    max_output: MaybeSize = None
+    max_messages: MaybeCount = None
+    pass_authorization: MaybeSwitch = None
     environment: Environment = {}
 
 

@@ -91,7 +91,7 @@ class AnsweredDialogs:
 
     def acknowledged(self, request: Request) -> bool:
         """Whether this ACK is for one of these calls; it ends the repetition, and runs the script that wants it."""
-        dialog = self.dialogs.get((request.call_id, request.to.tag or ""))
+        dialog = self.dialogs.get((request.call_id, request.to.tag or "")) if self.dialogs else None
         if dialog is None:
             return False
         if not dialog.acknowledged:
@@ -102,7 +102,7 @@ class AnsweredDialogs:
         return True
 
     def holds(self, request: Request) -> bool:
-        return (request.call_id, request.to.tag or "") in self.dialogs
+        return bool(self.dialogs) and (request.call_id, request.to.tag or "") in self.dialogs
 
     def ended(self, request: Request) -> None:
         """The BYE of one of these calls was answered."""

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sipcgi.errors import ParseError, Unreachable
+from sipcgi.errors import ParseError, ScriptError, Unreachable
 from sipcgi.flow import Flow
 from sipcgi.proxy.forward import forward
 from sipcgi.proxy.loop import loop_hash
@@ -131,6 +131,9 @@ class Branch:
             self.local(503)
         except ParseError as error:
             self.local(error.status)
+        except ScriptError as error:  # an edit that cgi/output should have refused
+            self.context.core.log.error(f"{error.text} ({self.context.request.call_id})")
+            self.local(500)
 
     async def resolve(self, hop: SipUri) -> None:
         """The part of `start` that waits for a name server."""

@@ -16,8 +16,8 @@ class Clock:
 
     def wake(self) -> None:
         """An earlier timer was started: the sleep is cut short."""
-        if self._scope is not None and self.timers.heap[0].deadline < self._scope.deadline:
-            self._scope.deadline = self.timers.heap[0].deadline
+        if self._scope is not None and (deadline := self.timers.heap[0][0]) < self._scope.deadline:
+            self._scope.deadline = deadline
 
     async def run(self) -> None:
         while True:

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from sipcgi.engine.branch import Branch, Hunt
-from sipcgi.errors import ParseError
-from sipcgi.proxy.reply import edit_response, reply
-from sipcgi.proxy.responses import ResponseContext, without_top_via
+from sipcgi.engine.late_responses import LateResponses
+from sipcgi.proxy.reply import edit_response, reply, withheld
+from sipcgi.proxy.responses import ResponseContext
 from sipcgi.service import (
     AckReceived,
     Action,
@@ -106,8 +105,8 @@ class RequestContext:
         self.tokens = 0
         self.answers: dict[str, Response] = {}
         """Responses by their token (RFC 3050 5.5.1.16)."""
-        self.successes: dict[str, Response] = {}
-        """2xx responses to an INVITE that went upstream, by To tag: a repeated one leaves as the first did."""
+        self.successes: dict[str, bytes] = {}
+        """The octets of the 2xx to an INVITE that went upstream, by To tag: a repeated one leaves as the first did."""
 
     # What comes in
 
@@ -121,7 +120,7 @@ class RequestContext:
         """A response of a branch, in the shape in which it would go upstream; not a 100."""
         status = response.status
         if self.invite and 200 <= status < 300 and (first := self.successes.get(response.to.tag or "")):
-            self.server.respond(first)  # a repeated 2xx runs no script and leaves as the first did
+            self.server.respond_again(first)  # a repeated 2xx runs no script and leaves as the first did
             return
         token = ""
         if self.service is not None:
@@ -322,8 +321,6 @@ class RequestContext:
         success = 200 <= response.status < 300
         if self.final is not None and not (success and self.invite):
             return
-        if success and self.invite:
-            self.successes[response.to.tag or ""] = response
         if response.status == 408 and not self.invite:
             self.final = self.record.status = 408
             self.server.abandon()  # RFC 4320 4.2: never a 408 upstream, silence
@@ -333,6 +330,8 @@ class RequestContext:
             self.record.status = response.status
             self.record.to_final = self.core.timers.now() - self.began
         self.server.respond(response)
+        if success and self.invite:
+            self.successes[response.to.tag or ""] = self.server.last
         self.cancel_branches()
 
     def cancel_branches(self) -> None:
@@ -346,6 +345,9 @@ class RequestContext:
             return
         response = reply(self.request, action, to_tag=self.server.tag())
         if action.status < 200:
+            if why := withheld(self.request, action.status):
+                self.core.log.warning(f"{action.status} not sent: {why} ({self.request.call_id})")
+                return
             self.progress(response)
             return
         if action.status < 300 and self.request.method in ("INVITE", "SUBSCRIBE"):
@@ -368,7 +370,7 @@ class RequestContext:
         if response is None:
             self.core.log.warning(f"response token {token!r} names nothing in this transaction")
             return
-        response = edit_response(response, action.edits)
+        response = edit_response(self.responses.aggregated(response), action.edits)
         if response.status < 200:
             if self.final is None:
                 self.progress(response)
@@ -393,22 +395,3 @@ class RequestContext:
                 branch.client.user = late
         self.branches = []
         self.answers = {}
-
-
-class LateResponses:
-    """The user of a client transaction whose context is gone: further 2xx to the INVITE (RFC 3261 16.7 item 5)."""
-
-    __slots__ = ("server", "successes")
-
-    def __init__(self, server: ServerTransaction, successes: dict[str, Response]) -> None:
-        self.server = server
-        self.successes = {tag: bytes(response) for tag, response in successes.items()}
-
-    def response(self, response: Response, flow: Flow) -> None:
-        if 200 <= response.status < 300:
-            first = self.successes.get(response.to.tag or "")
-            with suppress(ParseError):  # no Via left: it was not for our upstream
-                self.server.respond_again(first or bytes(without_top_via(response)))
-
-    def failed(self, status: int) -> None:
-        """Nobody is left to tell."""

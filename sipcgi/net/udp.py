@@ -2,7 +2,6 @@
 
 import contextlib
 import errno
-import select
 import socket
 from time import perf_counter
 from typing import Any
@@ -19,7 +18,6 @@ from sipcgi.sip.grammar import MAX_DATAGRAM
 
 RECEIVE_BUFFER = 4 * 1024 * 1024  # octets; a burst must fit while a slow message is handled
 BUDGET = 0.002  # seconds of receiving before other tasks have their turn
-LINGER = 0  # milliseconds to wait for one more: answers come at once, and a turn of the scheduler costs as much as they
 MOST_FLOWS = 4096
 _SO_RCVBUFFORCE = 33  # Linux socket(7): beyond net.core.rmem_max, for the privileged
 _MTU_DISCOVER = {socket.AF_INET: (socket.IPPROTO_IP, 10), socket.AF_INET6: (socket.IPPROTO_IPV6, 23)}  # ip(7), ipv6(7)
@@ -60,8 +58,6 @@ class UdpEndpoint:
         self.intake = intake
         self.complaints = complaints
         self.flows: dict[Any, Flow] = {}
-        self.poll = select.poll()
-        self.poll.register(sock, select.POLLIN)
 
     async def serve(self) -> None:
         try:
@@ -82,8 +78,6 @@ class UdpEndpoint:
             try:
                 data, address = receive(MAX_DATAGRAM)
             except BlockingIOError:
-                if perf_counter() < end and self.poll.poll(LINGER):
-                    continue
                 return False
             except OSError as error:
                 if self.socket.fileno() < 0:

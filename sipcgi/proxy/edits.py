@@ -8,6 +8,7 @@ from sipcgi.sip.address import Address
 from sipcgi.sip.grammar import is_token, number, split_list
 from sipcgi.sip.headers import SINGLE, Headers, canonical
 from sipcgi.sip.message import CSeq, Message, Request
+from sipcgi.sip.uri import SipUri
 
 FIXED = frozenset({"via", "call-id", "cseq"})
 """Fields of which a script may print no other value."""
@@ -91,7 +92,9 @@ def _printed(message: Message, edits: Edits) -> dict[str, list[str]]:
         printed.setdefault(found, []).append(f"{name}: {value}")
     for found, values in fixed.items():
         if not _same(message, found, values):
-            raise ScriptError(f"another {found.title()}", hint="Via, Call-ID and CSeq are the server's: leave them out")
+            raise ScriptError(
+                f"{found} may not be changed", hint="Via, Call-ID and CSeq are the server's: leave them out"
+            )
     return printed
 
 
@@ -123,9 +126,11 @@ def _keeping_tag(request: Request, name: str, found: str, value: str) -> str:
 def _check(name: str, found: str, value: str) -> None:
     """The fields that forwarding looks into must parse."""
     try:
-        if found == "route":
-            Address.parse_list(value)
-        else:
+        if found == "max-forwards":
             number(value.strip(" \t"), 255)
+            return
+        routes = Address.parse_list(value)
     except ParseError as error:
         raise ScriptError(f"bad {name}: {error}") from None
+    if not routes or any(type(route.uri) is not SipUri for route in routes):
+        raise ScriptError(f"bad {name}: a list of SIP URIs is expected")

@@ -95,7 +95,7 @@ def _keep(tokens: list[str], uri: SipUri) -> None:
 
 
 def _without(request: Request, first: int, last: int) -> Headers:
-    """The header fields without that many Route values at the beginning and at the end; other lines stay as they are."""
+    """The header fields without so many Route values at the beginning and at the end; other lines stay."""
     left = len(_elements(request)) - last
     headers = Headers()
     at = 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from sipcgi.errors import ParseError, Refused
+from sipcgi.sip.grammar import is_token
 from sipcgi.sip.message import Request
 from sipcgi.sip.uri import OtherUri
 
@@ -21,7 +22,9 @@ def validate(request: Request, *, supported_option_tags: frozenset[str] = frozen
         # 16.3 item 1: well-formed must be what the remaining steps and the forwarding use
         _ = request.via, request.from_, request.to, request.call_id, request.cseq, request.routes
         hops = request.max_forwards
-        required = [] if "proxy-require" not in request.headers else request.headers.elements("proxy-require")
+        required = request.headers.elements("proxy-require")
+        if not all(is_token(tag) for tag in required):
+            raise ParseError("bad option tag", header="proxy-require")
     except ParseError as error:
         raise Refused(error.status, f"Bad {(error.header or 'Proxy-Require').title()}") from None
     if type(target) is OtherUri:

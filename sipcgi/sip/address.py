@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from sipcgi.errors import ParseError
 from sipcgi.sip.grammar import TOKEN, end_of_quoted, quote, split_list, unquote
 from sipcgi.sip.params import NONE, Params
@@ -75,3 +77,12 @@ class Address:
 
     def __hash__(self) -> int:
         return hash(str(self))
+
+
+def parse_address(text: str) -> Address:
+    """`Address.parse`, remembered: the From of a call is the same in each of its messages. Raises ParseError."""
+    return _remembered(text) if len(text) < MOST_REMEMBERED else Address.parse(text)
+
+
+MOST_REMEMBERED = 256
+_remembered = lru_cache(maxsize=4096)(Address.parse)

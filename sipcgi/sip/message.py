@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import NamedTuple, Self
 
 from sipcgi.errors import ParseError
-from sipcgi.sip.address import Address
+from sipcgi.sip.address import Address, parse_address
 from sipcgi.sip.grammar import is_token, number, split_list
 from sipcgi.sip.headers import Headers
 from sipcgi.sip.uri import Uri, parse_uri
@@ -19,6 +20,7 @@ class CSeq(NamedTuple):
     method: str
 
     @classmethod
+    @lru_cache(maxsize=1024)
     def parse(cls, text: str) -> CSeq:
         """Raises ParseError."""
         digits, _, method = text.partition(" ")
@@ -143,13 +145,13 @@ class Message:
 
     def _address(self, name: str) -> Address:
         try:
-            return Address.parse(self._value(name))
+            return parse_address(self._value(name))
         except ParseError as error:
             raise named(error, name) from None
 
     def _addresses(self, name: str) -> list[Address]:
         try:
-            return [Address.parse(element) for element in self.headers.elements(name)]
+            return [parse_address(element) for element in self.headers.elements(name)]
         except ParseError as error:
             raise named(error, name) from None
 

@@ -1,0 +1,28 @@
+"""What a configuration may say and this version does not do yet: refused, so that nothing is read and then ignored.
+
+Each works as soon as nothing here names it any more. Every function raises ValueError.
+"""
+
+from sipcgi.config.place import Listener
+
+SCHEMES = frozenset(("tls", "ws", "wss"))
+STORES = frozenset(("sqlite",))
+
+
+def with_socket(listener: Listener) -> Listener:
+    if listener.scheme in SCHEMES:
+        raise ValueError(f"{listener.scheme}:// is not supported yet")
+    return listener
+
+
+def with_store(url: str) -> str:
+    scheme = url.partition(":")[0]
+    if scheme in STORES:
+        raise ValueError(f"{scheme}:// is not supported yet: leave it out for memory://")
+    return url
+
+
+def without_reroute(on: bool) -> bool:
+    if on:
+        raise ValueError("true is not supported yet")
+    return on

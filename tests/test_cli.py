@@ -1,0 +1,188 @@
+"""The command line: what is asked, what is printed where, and the exit status."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from sipcgi import __version__, app
+from sipcgi.cli import main
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sipcgi.config.load.PLACES", (Path("conf/sipcgi.yaml"),))
+    (tmp_path / "cgi-bin").mkdir()
+    (tmp_path / "conf").mkdir()
+    return tmp_path
+
+
+@pytest.fixture
+def served(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """The configurations that were served."""
+    configurations: list[Any] = []
+
+    def serve(load: Callable[[], Any]) -> int:
+        configurations.append(load())
+        return 7
+
+    monkeypatch.setattr(app, "serve", serve)
+    return configurations
+
+
+def run(*arguments: str) -> Result:
+    return CliRunner().invoke(main, arguments)
+
+
+def script(path: Path, text: str = "#!/bin/sh\n") -> None:
+    path.write_text(text)
+    path.chmod(0o755)
+
+
+def test_version_and_help() -> None:
+    assert run("--version").output == f"sipcgi {__version__}\n"
+    for option in ("--help", "-h"):
+        result = run(option)
+        assert result.exit_code == 0
+        assert "check" in result.output
+
+
+@pytest.mark.parametrize("arguments", [(), ("serve",)])
+def test_no_command_is_serve(site: Path, served: list[Any], arguments: tuple[str, ...]) -> None:
+    result = run(*arguments)
+    assert result.exit_code == 7
+    assert served[0].source == "built-in defaults"
+
+
+@pytest.mark.parametrize("command", [(), ("serve",)])
+def test_the_options_override(site: Path, served: list[Any], command: tuple[str, ...]) -> None:
+    (site / "x.yaml").write_text("domains: [a]\n")
+    (site / "s").mkdir()
+    options = ("--listen", "udp://127.0.0.1:5070", "--listen", "tcp://[::1]", "--domain=b", "--domain", "c")
+    result = run(*command, "--config", "x.yaml", *options, "--scripts", "s")
+    assert result.exit_code == 7
+    (configuration,) = served
+    assert str(configuration.file) == "x.yaml"
+    assert [str(listener) for listener in configuration.listen] == ["udp://127.0.0.1:5070", "tcp://[::1]:5060"]
+    assert configuration.domains == ("b", "c")
+    assert configuration.scripts.directory == site / "s"
+
+
+@pytest.mark.parametrize("arguments", [("chek",), ("serve", "x"), ("--lisen", "x"), ("check", "--config")])
+def test_what_is_no_command_or_option(site: Path, arguments: tuple[str, ...]) -> None:
+    result = run(*arguments)
+    assert result.exit_code == 2
+    assert "Error: " in result.stderr
+
+
+def test_check_counts_what_is_there(site: Path) -> None:
+    script(site / "cgi-bin" / "block.sh")
+    script(site / "cgi-bin" / "invite.sh")
+    (site / "conf" / "sipcgi.yaml").write_text("scripts: {directory: ../cgi-bin}\nroutes: [{script: block.sh}]\n")
+    result = run("check")
+    assert (result.exit_code, result.stdout, result.stderr) == (0, "conf/sipcgi.yaml: ok, 1 route, 2 scripts\n", "")
+
+
+def test_check_says_all_that_is_wrong(site: Path) -> None:
+    script(site / "cgi-bin" / "invite.sh", "#!/nowhere\n")
+    (site / "x.yaml").write_text("scripts: {timeout: x}\nroutes:\n- script: gone.sh\n")
+    result = run("check", "--config", "x.yaml", "--domain", "*")
+    assert (result.exit_code, result.stdout) == (78, "")
+    assert [line.split(": ")[0:2] for line in result.stderr.splitlines()] == [
+        ["command line:1", "--domain"],
+        ["x.yaml:1", "scripts.timeout"],
+        ["x.yaml:1", "scripts.directory"],
+        ["x.yaml:3", "routes.0.script"],
+    ]
+
+
+def test_check_without_anything(site: Path) -> None:
+    (site / "cgi-bin").rmdir()
+    result = run("check")
+    assert result.exit_code == 78
+    assert "there is no folder ./cgi-bin" in result.stderr
+
+
+def test_serve_refuses_a_routed_script_that_is_missing(site: Path) -> None:
+    (site / "x.yaml").write_text("routes:\n- script: gone.sh\n")
+    result = run("--config", "x.yaml")
+    assert result.exit_code == 78
+
+
+def test_as_a_module(site: Path) -> None:
+    result = command("check")
+    assert (result.returncode, result.stdout) == (0, b"built-in defaults: ok, 0 routes, 0 scripts\n")
+
+
+def test_check_loads_no_event_loop(site: Path) -> None:
+    code = "import sys, sipcgi.cli, sipcgi.config.scripts; sys.exit('trio' in sys.modules or 'asyncio' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": str(ROOT)}).returncode == 0
+
+
+def command(*arguments: str, **options: Any) -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run(
+        [sys.executable, "-m", "sipcgi", *arguments],
+        capture_output=True,
+        timeout=30,
+        env={**os.environ, "PYTHONPATH": str(ROOT), **options},
+    )
+
+
+def test_the_sample_configuration_is_right() -> None:
+    result = command("check", "--config", str(ROOT / "conf" / "sipcgi.yaml"))
+    assert result.stderr == b""
+    assert result.returncode == 0
+
+
+@pytest.mark.parametrize("arguments", [("check",), ("serve",), ()])
+def test_a_wrong_configuration_is_exit_status_78(site: Path, arguments: tuple[str, ...]) -> None:
+    (site / "conf" / "sipcgi.yaml").write_text("listen: tls://0.0.0.0\nroutes:\n- script: gone.sh\n")
+    result = command(*arguments)
+    assert (result.returncode, result.stdout) == (78, b"")
+    assert result.stderr.decode().splitlines() == [
+        "conf/sipcgi.yaml:1: listen: tls:// is not supported yet",
+        f"conf/sipcgi.yaml:3: routes.0.script: gone.sh is missing: there is no file {site}/conf/cgi-bin/gone.sh",
+    ]
+
+
+def test_a_wrong_option_is_exit_status_2(site: Path) -> None:
+    assert command("check", "--lisen", "x").returncode == 2
+
+
+def test_what_a_terminal_cannot_show_is_escaped(site: Path) -> None:
+    (site / "漢.yaml").write_text("")
+    result = command("check", "--config", "漢.yaml", PYTHONIOENCODING="latin-1")
+    assert (result.returncode, result.stdout) == (0, b"\\u6f22.yaml: ok, 0 routes, 0 scripts\n")
+
+
+def test_serve_says_where_it_listens_and_ends_on_sigterm(site: Path) -> None:
+    script(site / "cgi-bin" / "invite.sh")
+    (site / "cgi-bin" / "bye.py").write_text("")  # cannot be started: said, and the server runs
+    arguments = [sys.executable, "-m", "sipcgi", "--listen", "udp://127.0.0.1:0"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    with subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment) as server:
+        assert server.stdout
+        lines = []
+        while not lines or not lines[-1].startswith(b"    wrong: bye.py is empty"):
+            lines.append(server.stdout.readline())
+            assert lines[-1], "ended early"
+        server.terminate()
+        assert server.wait(30) == 0
+    text = b"".join(lines).decode()
+    assert "listening on   udp://127.0.0.1:" in text
+    assert "may register   anyone: there is no authentication yet" in text
+
+
+def test_serve_refuses_the_defaults_without_a_folder(site: Path) -> None:
+    (site / "cgi-bin").rmdir()
+    result = command("--listen", "udp://127.0.0.1:0")
+    assert result.returncode == 78
+    assert result.stderr.startswith(b"built-in defaults:0: --config: neither conf/sipcgi.yaml nor ")
