@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from sipcgi.cgi.metavars import forget_cgi_fields
 from sipcgi.errors import ParseError, ScriptError, Unreachable
 from sipcgi.flow import Flow
 from sipcgi.proxy.forward import forward
@@ -81,14 +82,28 @@ class Hunt:
         pending = [branch for branch in self.branches if branch.final is None]
         for branch in pending:
             branch.cancel(408)
+        for branch in pending[1:]:
+            branch.leave(408)
         if pending:
-            self.context.received(pending[0], self.context.local_response(408), None, True)
+            self.context.received(pending[0], self.context.upstream.local(408), None, True)
 
 
 class Branch:
     """The user of one client transaction."""
 
-    __slots__ = ("cancelled", "client", "context", "edits", "final", "flow", "hunt", "progress", "target", "timer_c")
+    __slots__ = (
+        "cancelled",
+        "client",
+        "context",
+        "edits",
+        "final",
+        "flow",
+        "hunt",
+        "left",
+        "progress",
+        "target",
+        "timer_c",
+    )
 
     def __init__(self, hunt: Hunt, target: Target) -> None:
         self.hunt = hunt
@@ -100,6 +115,8 @@ class Branch:
         self.flow = target.flow
         self.client: ClientTransaction | None = None
         self.final: int | None = None
+        self.left = False
+        """Whether the hunt knows of the end."""
         self.progress = False
         """Whether a provisional response came: only then may a CANCEL be sent (RFC 3261 9.1)."""
         self.cancelled = False
@@ -184,8 +201,8 @@ class Branch:
         assert self.client is not None
         core = self.context.core
         core.transactions.cancel(self.client)
-        if self.final is None:  # 9.1: without a final response in 64*T1 the cancelled transaction is given up
-            self.restart_timer_c(64 * core.transactions.t1, self.gave_up)
+        # 9.1: without a final response in 64*T1 the cancelled transaction is given up
+        self.restart_timer_c(64 * core.transactions.t1, self.gave_up)
 
     # From the peer
 
@@ -193,6 +210,9 @@ class Branch:
         """A response of the client transaction."""
         status = response.status
         context = self.context
+        forget_cgi_fields(response.headers)
+        if status >= 200 and self.timer_c is not None:
+            self.timer_c.cancel()
         if status < 200:
             if not self.progress:
                 self.progress = True
@@ -208,7 +228,7 @@ class Branch:
             shaped = None  # no Via left, for one: not ours to forward (16.7 item 3)
         if status >= 200 and self.final is None:
             self.close(status)
-            context.received(self, shaped or context.local_response(500), flow.remote, shaped is None)
+            context.received(self, shaped or context.upstream.local(500), flow.remote, shaped is None)
         elif shaped is not None and (self.final is None or 200 <= status < 300):
             context.received(self, shaped, flow.remote, False)
 
@@ -225,6 +245,8 @@ class Branch:
             self.local(408)
 
     def gave_up(self) -> None:
+        if self.client is not None:
+            self.client.forget()
         if self.final is None:
             self.local(487)
 
@@ -236,13 +258,18 @@ class Branch:
     def local(self, status: int) -> None:
         """A response that the server makes itself (RFC 3050 5.8)."""
         self.close(status)
-        self.context.received(self, self.context.local_response(status), None, True)
+        self.context.received(self, self.context.upstream.local(status), None, True)
 
     def close(self, status: int) -> None:
+        """The branch has its final status; the context tells the hunt, by `leave`, when it has taken note of it."""
         self.final = status
-        if self.timer_c is not None:
+        if self.timer_c is not None and not (self.cancelled and self.progress):
             self.timer_c.cancel()
-        self.hunt.closed(status)
+
+    def leave(self, status: int) -> None:
+        if not self.left:
+            self.left = True
+            self.hunt.closed(status)
 
 
 def with_routes(edits: Edits, routes: tuple[str, ...]) -> Edits:

@@ -78,7 +78,7 @@ class CgiService:
             initial=context.request,
             transaction=context.token,
             run=self.session.begin(event),
-            elapsed_ms=int((self.core.timers.now() - context.began) * 1000),
+            elapsed_ms=int(context.upstream.elapsed() * 1000),
             remote=flow.remote,
             transport=flow.transport.lower(),
             server_name=scripts.server_name,

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from sipcgi.engine.branch import Branch, Hunt
 from sipcgi.engine.late_responses import LateResponses
+from sipcgi.engine.upstream import Upstream
 from sipcgi.proxy.reply import edit_response, reply, withheld
 from sipcgi.proxy.responses import ResponseContext
 from sipcgi.service import (
@@ -30,7 +31,6 @@ from sipcgi.service import (
     TimerFired,
     WakeAfter,
 )
-from sipcgi.sip import build
 from sipcgi.sip.message import Request, Response
 from sipcgi.timerqueue import Timer
 
@@ -52,12 +52,10 @@ class RequestContext:
 
     __slots__ = (
         "answers",
-        "began",
         "branches",
         "cancelled",
         "core",
         "default",
-        "final",
         "flow",
         "initial",
         "invite",
@@ -71,9 +69,9 @@ class RequestContext:
         "running_for",
         "server",
         "service",
-        "successes",
         "token",
         "tokens",
+        "upstream",
         "wake",
     )
 
@@ -85,7 +83,7 @@ class RequestContext:
         self.request = request
         self.flow = flow
         self.record = record
-        self.began = core.timers.now()
+        self.upstream = Upstream(server, request, record, core.timers)
         self.initial = initial
         self.invite = request.method == "INVITE"
         self.service: Service | None = None
@@ -97,7 +95,6 @@ class RequestContext:
         self.running_for: Waiting | None = None
         self.performing = False
         """While actions are performed, what they set off at once (an unreachable target) waits in the queue."""
-        self.final: int | None = None
         self.cancelled = False
         self.released = False
         self.wake: Timer | None = None
@@ -105,8 +102,6 @@ class RequestContext:
         self.tokens = 0
         self.answers: dict[str, Response] = {}
         """Responses by their token (RFC 3050 5.5.1.16)."""
-        self.successes: dict[str, bytes] = {}
-        """The octets of the 2xx to an INVITE that went upstream, by To tag: a repeated one leaves as the first did."""
 
     # What comes in
 
@@ -119,9 +114,8 @@ class RequestContext:
     def received(self, branch: Branch, response: Response, remote: HostPort | None, local: bool) -> None:
         """A response of a branch, in the shape in which it would go upstream; not a 100."""
         status = response.status
-        if self.invite and 200 <= status < 300 and (first := self.successes.get(response.to.tag or "")):
-            self.server.respond_again(first)  # a repeated 2xx runs no script and leaves as the first did
-            return
+        if self.upstream.repeated(response):
+            return  # it runs no script
         token = ""
         if self.service is not None:
             self.tokens += 1
@@ -129,15 +123,25 @@ class RequestContext:
             self.answers[token] = response
         if status >= 300:
             self.responses.add(response, token)
+        if branch.final is not None and not branch.left:
+            self.leave_hunt(branch)
         if self.service is None and not self.performing:
             self.default_response(branch, response)
-            self.settle()
+            self.drain()
             return
         relay = branch.hunt.relay
         event = ResponseReceived(response, token, relay.request_token, branch.target.uri, local, remote, Situation())
         if self.running is not None and status >= 200:
             self.overtake(branch)
         self.post(event, branch)
+
+    def leave_hunt(self, branch: Branch) -> None:
+        """The next group may start, before anybody hears of the end of this branch."""
+        performing, self.performing = self.performing, True
+        try:
+            branch.leave(branch.final or 0)
+        finally:
+            self.performing = performing
 
     def overtake(self, branch: Branch) -> None:
         """A final response overtakes the waiting provisionals of its branch, which take their default action."""
@@ -149,9 +153,12 @@ class RequestContext:
 
     def cancel(self, request: Request) -> None:
         """The caller's CANCEL, already answered with 200 (RFC 3261 9.2, 16.10; RFC 3050 5.10)."""
-        if self.cancelled or self.final is not None:
+        if self.cancelled or self.upstream.final is not None:
             return
         self.cancelled = True
+        if self.wake is not None:
+            self.wake.cancel()
+            self.wake = None
         if self.running is not None:
             self.running.abandon()
             self.running = None
@@ -208,7 +215,7 @@ class RequestContext:
         """After a final response, or a CANCEL, services hear of little."""
         if self.cancelled:
             return type(event) is not Cancelled
-        if self.final is None or type(event) is AckReceived:
+        if self.upstream.final is None or type(event) is AckReceived:
             return False
         return not (type(event) is ResponseReceived and self.success(event))
 
@@ -259,7 +266,7 @@ class RequestContext:
                     self.record.actions.append("forward")
                     self.forward_response(action, event)
                 case WakeAfter():
-                    if self.final is None:
+                    if self.upstream.final is None:
                         self.wake = self.core.timers.start(action.seconds, self.woken)
                     continue
             acted = True
@@ -277,8 +284,7 @@ class RequestContext:
         """RFC 3261 16.7 items 5 and 10: what is forwarded at once; `settle` does the rest."""
         status = response.status
         if status < 200:
-            if self.final is None:
-                self.progress(response)
+            self.upstream.progress(response)
         elif status < 300:
             self.answer(response)
         elif status >= 600:
@@ -290,49 +296,26 @@ class RequestContext:
             return
         if any(branch.final is None for branch in self.branches):
             return
-        if self.final is None:
+        if self.upstream.final is None:
             best = self.responses.best()
             if self.cancelled and (best is None or best.status != 487):
-                best = self.local_response(487)
+                best = self.upstream.local(487)
             if best is not None:
                 self.answer(best)
             elif self.branches and not self.invite:
-                self.final = 408
-                self.server.abandon()  # RFC 4320 4.2: silence
+                self.answer(self.upstream.local(408))
             else:
-                self.answer(self.local_response(500))
+                self.answer(self.upstream.local(500))
         self.release()
-
-    def progress(self, response: Response) -> None:
-        """Sends a provisional response upstream."""
-        if response.status == 100:
-            self.trying()
-        elif self.record.to_180 is None:
-            self.record.to_180 = self.core.timers.now() - self.began
-        self.server.respond(response)
-
-    def trying(self) -> None:
-        """A 100 was sent."""
-        if self.record.to_100 is None:
-            self.record.to_100 = self.core.timers.now() - self.began
 
     def answer(self, response: Response) -> None:
         """Sends a final response upstream; it ends the pending branches (RFC 3261 16.7 items 9 and 10)."""
-        success = 200 <= response.status < 300
-        if self.final is not None and not (success and self.invite):
-            return
-        if response.status == 408 and not self.invite:
-            self.final = self.record.status = 408
-            self.server.abandon()  # RFC 4320 4.2: never a 408 upstream, silence
-            return
-        if self.final is None:
-            self.final = response.status
-            self.record.status = response.status
-            self.record.to_final = self.core.timers.now() - self.began
-        self.server.respond(response)
-        if success and self.invite:
-            self.successes[response.to.tag or ""] = self.server.last
-        self.cancel_branches()
+        if self.upstream.finish(response):
+            self.cancel_branches()
+
+    def trying(self) -> None:
+        """The server transaction has sent a 100."""
+        self.upstream.trying()
 
     def cancel_branches(self) -> None:
         for branch in self.branches:
@@ -341,14 +324,14 @@ class RequestContext:
 
     def reply(self, action: Reply) -> None:
         """An answer of the service (RFC 3050 5.6.1.1)."""
-        if self.final is not None:
+        if self.upstream.final is not None:
             return
         response = reply(self.request, action, to_tag=self.server.tag())
         if action.status < 200:
             if why := withheld(self.request, action.status):
                 self.core.log.warning(f"{action.status} not sent: {why} ({self.request.call_id})")
                 return
-            self.progress(response)
+            self.upstream.progress(response)
             return
         if action.status < 300 and self.request.method in ("INVITE", "SUBSCRIBE"):
             response = self.core.answered.begin(self, response)
@@ -356,7 +339,7 @@ class RequestContext:
 
     def relay(self, action: Relay) -> None:
         """CGI-PROXY-REQUEST and the default action (RFC 3261 16.5, 16.6)."""
-        if self.final is not None or self.cancelled:
+        if self.upstream.final is not None or self.cancelled:
             return
         groups = self.core.locations.targets(action, self.request, self.initial)
         self.record.targets.append(action.uri)
@@ -372,26 +355,22 @@ class RequestContext:
             return
         response = edit_response(self.responses.aggregated(response), action.edits)
         if response.status < 200:
-            if self.final is None:
-                self.progress(response)
+            self.upstream.progress(response)
         else:
             self.answer(response)
-
-    def local_response(self, status: int) -> Response:
-        """A response that the server makes itself, in the shape in which it would go upstream."""
-        return build.response(self.request, status, to_tag=self.server.tag())
 
     def release(self) -> None:
         """Nothing is pending any more. What lingers is small, so the parts let go of each other."""
         if self.released:
             return
-        if self.service is not None and self.successes and self.service.listening():
+        self.upstream.log(self.core.log)
+        successes = self.upstream.successes
+        if self.service is not None and successes and self.service.listening():
             return  # a further 2xx may still want the script
         self.released = True
-        self.core.log.access(self.record)
-        late = LateResponses(self.server, self.successes) if self.successes else None
+        late = LateResponses(self.server, successes) if successes else None
         for branch in self.branches:
-            if branch.client is not None and branch.client.request is None:  # its own final response came
+            if branch.client is not None and branch.client.answered:
                 branch.client.user = late
         self.branches = []
         self.answers = {}

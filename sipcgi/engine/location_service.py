@@ -42,8 +42,10 @@ class LocationService:
         A request in a dialog whose route set goes on beyond us just follows it.
         """
         uri = parse_uri(action.uri)
-        if type(uri) is not SipUri or (not initial and "route" in request.headers):
+        if type(uri) is not SipUri:
             return [[Target(action.uri)]]
+        if "route" in request.headers and (not initial or action.uri == request.uri):
+            return [[Target(action.uri)]]  # the Route of a caller who may relay
         if any(name.lower() == "route" for name, _ in action.edits.headers):
             return [[Target(action.uri)]]  # the script names the next hop, and keeps the URI
         if self.domains.hold(uri):
@@ -133,6 +135,9 @@ class DefaultRoute:
 
 def own_answer(request: Request) -> Reply:
     """A request for the server itself (RFC 3261 11.2): only OPTIONS has an answer."""
+    required = request.headers.elements("require")
+    if required:  # RFC 3261 8.2.2.3
+        return Reply(420, "", Edits([("Unsupported", ", ".join(required))]))
     if request.method == "OPTIONS":
         return Reply(200, "", Edits(CAPABILITIES))
     return Reply(404, "")

@@ -231,7 +231,7 @@ class Transaction:
 class ClientTransaction(Transaction):
     """`request` is there until a final response came or none will: a CANCEL and an ACK are made from it."""
 
-    __slots__ = ("arrival", "key", "request", "user")
+    __slots__ = ("answered", "arrival", "key", "request", "user")
 
     def __init__(
         self, layer: Transactions, request: Request, flow: Flow, user: ClientUser | None, key: ClientKey
@@ -240,6 +240,8 @@ class ClientTransaction(Transaction):
         self.key = key
         self.arrival = flow
         """By which the last response came."""
+        self.answered = False
+        """Whether a final response came, or none will."""
         self.request: Request | None = request
         self.user = user
         self.machine = InviteClient() if request.method == "INVITE" else NonInviteClient()
@@ -252,11 +254,17 @@ class ClientTransaction(Transaction):
     def received(self, response: Response, flow: Flow) -> None:
         status = response.status
         self.arrival = flow
+        if status >= 200:
+            self.answered = True
         self.step(response_input(status), response)
         if status >= 200:
             self.request = None
             if type(self.machine) is NonInviteClient:
                 self.last = b""
+
+    def forget(self) -> None:
+        """Ends it although no final response came (RFC 3261 9.1)."""
+        self.end(Effect.END, None)
 
     def hand_over(self, effect: Effect, message: Request | Response | None) -> None:
         if self.user is not None:
@@ -282,6 +290,7 @@ class ClientTransaction(Transaction):
         self.stop_resend(effect, message)
         self.stop_timeout(effect, message)
         self.request = None
+        self.answered = True
         self.layer.clients.pop(self.key, None)
 
 

@@ -1,0 +1,87 @@
+"""The upstream side of a request context: what has gone back to the client, and when (RFC 3261 16.7 items 5, 9)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sipcgi.sip import build
+from sipcgi.sip.message import Request, Response
+
+if TYPE_CHECKING:
+    from sipcgi.engine.transactions import ServerTransaction
+    from sipcgi.logs import AccessRecord, Log
+    from sipcgi.timerqueue import TimerQueue
+
+
+class Upstream:
+    """A server transaction with the memory of what it was given to send."""
+
+    __slots__ = ("began", "final", "invite", "logged", "record", "request", "server", "successes", "timers")
+
+    def __init__(self, server: ServerTransaction, request: Request, record: AccessRecord, timers: TimerQueue) -> None:
+        self.server = server
+        self.request = request
+        self.record = record
+        self.timers = timers
+        self.began = timers.now()
+        self.invite = request.method == "INVITE"
+        self.final: int | None = None
+        """The status of the first final response."""
+        self.successes: dict[str, bytes] = {}
+        """The octets of each 2xx to an INVITE, by To tag: a repeated one leaves as the first did."""
+        self.logged = False
+
+    def elapsed(self) -> float:
+        """Seconds since the request came."""
+        return self.timers.now() - self.began
+
+    def trying(self) -> None:
+        """A 100 was sent."""
+        if self.record.to_100 is None:
+            self.record.to_100 = self.elapsed()
+
+    def progress(self, response: Response) -> None:
+        """Sends a provisional response; nothing after a final one."""
+        if self.final is not None:
+            return
+        if response.status == 100:
+            self.trying()
+        elif self.record.to_180 is None:
+            self.record.to_180 = self.elapsed()
+        self.server.respond(response)
+
+    def finish(self, response: Response) -> bool:
+        """Sends a final response, unless one was sent; a 2xx to an INVITE leaves all the same. False: not sent."""
+        success = self.invite and 200 <= response.status < 300
+        if self.final is not None and not success:
+            return False
+        if self.final is None:
+            self.final = self.record.status = response.status
+            self.record.to_final = self.elapsed()
+        if response.status == 408 and not self.invite:
+            self.server.abandon()  # RFC 4320 4.2: never a 408, but silence
+            return True
+        self.server.respond(response)
+        if success:
+            self.successes[response.to.tag or ""] = self.server.last
+        return True
+
+    def repeated(self, response: Response) -> bool:
+        """Whether this is a 2xx to an INVITE that was sent before; then it is sent again as it was."""
+        if not (self.successes and 200 <= response.status < 300):
+            return False
+        octets = self.successes.get(response.to.tag or "")
+        if octets is None:
+            return False
+        self.server.respond_again(octets)
+        return True
+
+    def local(self, status: int) -> Response:
+        """A response that the server makes itself, in the shape in which it leaves."""
+        return build.response(self.request, status, to_tag=self.server.tag())
+
+    def log(self, log: Log) -> None:
+        """The access line, once."""
+        if not self.logged:
+            self.logged = True
+            log.access(self.record)

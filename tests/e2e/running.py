@@ -1,0 +1,103 @@
+"""The server under test: `sipcgi serve` as a process, with a configuration and scripts of its own."""
+
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+HOST = "127.0.0.1"
+PATIENCE = 5.0  # seconds for what should take milliseconds
+
+
+def free_port(kind: socket.SocketKind = socket.SOCK_DGRAM) -> int:
+    with socket.socket(socket.AF_INET, kind) as probe:
+        probe.bind((HOST, 0))
+        return int(probe.getsockname()[1])
+
+
+class Server:
+    """`sipcgi serve` in a folder of its own, with what it prints in a file."""
+
+    def __init__(self, folder: Path, scripts: dict[str, str], configuration: str, **settings: str) -> None:
+        self.port = free_port()
+        self.folder = folder
+        self.scripts = folder / "cgi-bin"
+        self.scripts.mkdir(parents=True)
+        for name, text in scripts.items():
+            self.write(name, text)
+        self.configuration = folder / "sipcgi.yaml"
+        self.configure(configuration, **settings)
+        self.output = folder / "output.log"
+        self.process = self.start()
+
+    def start(self) -> "subprocess.Popen[bytes]":
+        with self.output.open("wb") as output:
+            return subprocess.Popen(
+                [sys.executable, "-m", "sipcgi", "serve", "--config", self.configuration],
+                cwd=self.folder,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            )
+
+    def ready(self) -> None:
+        """Waits until it listens."""
+        self.wait_for(f"udp://{HOST}:{self.port}")
+
+    def configure(self, more: str = "", **settings: str) -> None:
+        """`settings` are keys below `scripts`, `more` whatever else the file should say."""
+        lines = [f'listen: ["udp://{HOST}:{self.port}"]', "domains: [example.com, gateway.example.com]"]
+        lines += ["scripts:", "  directory: cgi-bin", *(f"  {key}: {value}" for key, value in settings.items())]
+        self.configuration.write_text("\n".join([*lines, more, ""]))
+
+    def write(self, name: str, text: str, mode: int = 0o755) -> Path:
+        """Puts a script in its place in one step, as an editor or `install` does."""
+        path = self.scripts / name
+        new = self.folder / f".new-{name}"
+        new.write_text(text)
+        new.chmod(mode)
+        new.rename(path)
+        return path
+
+    def log(self) -> str:
+        return self.output.read_text("utf-8", "replace")
+
+    def lines(self, *parts: str) -> list[str]:
+        """Those that hold all of the parts."""
+        return [line for line in self.log().splitlines() if all(part in line for part in parts)]
+
+    def wait_for(self, *parts: str, number: int = 1, within: float = PATIENCE) -> str:
+        """The last of `number` lines that hold all of the parts, which may be written only now."""
+        end = time.monotonic() + within
+        while len(found := self.lines(*parts)) < number:
+            ended = self.process.poll()
+            assert ended is None, f"the server ended with status {ended}:\n{self.log()}"
+            assert time.monotonic() < end, f"{len(found)} of {number} lines with {parts}"
+            time.sleep(0.02)
+        return found[-1]
+
+    def access(self, method: str, status: int, *parts: str, number: int = 1, within: float = PATIENCE) -> str:
+        return self.wait_for(f" access method={method} ", f" status={status} ", *parts, number=number, within=within)
+
+    def signal(self, number: signal.Signals) -> None:
+        self.process.send_signal(number)
+
+    def stop(self) -> int:
+        """Its exit status, -9 when it would not end by itself."""
+        if self.process.poll() is None:
+            self.signal(signal.SIGTERM)
+        try:
+            return self.process.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            return self.process.wait()
+
+
+def field(line: str, name: str) -> str:
+    """A value of a log line."""
+    found = re.search(rf' {name}=("(?:[^"\\]|\\.)*"|\S+)', line)
+    assert found is not None, f"no {name} in {line}"
+    return found[1]

@@ -1,0 +1,186 @@
+"""A whole server on a network in virtual time, with phones around it and scripts in it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Coroutine, Generator, Sequence
+from ipaddress import ip_network
+from math import inf
+from random import Random
+from textwrap import dedent
+from typing import Any
+
+from network import Network, Socket
+from phone import SERVER, Phone
+from script_host import FakeHost, FakeRun, Output, Program
+
+from sipcgi.cgi.routes import Route, Routes
+from sipcgi.dialog.token import TokenKey
+from sipcgi.engine.answered import AnsweredDialogs
+from sipcgi.engine.cgi_service import Scripts
+from sipcgi.engine.core import Core
+from sipcgi.engine.dispatch import Dispatch
+from sipcgi.engine.domains import Domains
+from sipcgi.engine.location_service import LocationService
+from sipcgi.engine.policy import Policy
+from sipcgi.engine.registrar_service import RegistrarService
+from sipcgi.engine.transactions import Transactions
+from sipcgi.errors import Unreachable
+from sipcgi.flow import Flow, HostPort
+from sipcgi.ids import Ids
+from sipcgi.logs import Log
+from sipcgi.net.resolver import Resolver, Target
+from sipcgi.registrar.bindings import Binding
+from sipcgi.sip.message import Request, Response
+from sipcgi.sip.uri import SipUri
+from sipcgi.stores.memory import MemoryStore
+from sipcgi.transaction.timers import Timers
+
+DOMAIN = "example.com"
+TRUSTED = "192.0.2.0/24"
+"""Whose hosts may relay; phones elsewhere are strangers."""
+
+
+class Names(Resolver):
+    """A resolver for `hosts`, each of which takes its seconds to be found; addresses are found at once."""
+
+    def __init__(self) -> None:
+        self.hosts: dict[str, tuple[float, HostPort | None]] = {}
+
+    async def resolve(self, uri: SipUri) -> list[Target]:
+        seconds, found = self.hosts[uri.address]
+        await Sleep(seconds)
+        if found is None:
+            raise Unreachable(f"{uri.host}: no such name")
+        return [Target("UDP", found)]
+
+
+class Sleep:
+    """To be awaited in virtual time."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+
+    def __await__(self) -> Generator[float, None, None]:
+        yield self.seconds
+
+
+class World:
+    """The server is at 192.0.2.1 and has the domain example.com; phones of 192.0.2.0/24 may relay through it."""
+
+    def __init__(self, seed: int = 0) -> None:
+        self.network = network = Network(seed)
+        self.log = Log(lambda: network.now)
+        self.socket = Socket(network, SERVER, "server", self.receive, self.log)
+        timers, ids = network.timers, Ids(random=Random(seed).randbytes)
+        self.host = FakeHost(network)
+        self.names = Names()
+        self.store = MemoryStore()
+        self.domains = Domains([DOMAIN], self.socket.is_ours)
+        self.transactions = Transactions(self.socket, timers, ids, Timers())  # type: ignore[arg-type]
+        self.answered = AnsweredDialogs()
+        self.core = Core(
+            transport=self.socket,  # type: ignore[arg-type]
+            timers=timers,
+            resolver=self.names,
+            ids=ids,
+            token_key=TokenKey(b"0123456789abcdef"),
+            log=self.log,
+            spawn=self.spawn,
+            transactions=self.transactions,
+            locations=LocationService(self.store, self.domains, timers),
+            answered=self.answered,
+        )
+        self.answered.core = self.core
+        registrar = RegistrarService(self.store, self.domains, timers.now, lambda: "Thu, 01 Jan 1970 00:00:00 GMT")
+        self.dispatch = Dispatch(self.core, registrar, self.policy([]))
+        self.transactions.core = self.dispatch
+        self.phones: list[Phone] = []
+        self.said = ""
+
+    def policy(self, routes: Sequence[Route], fallback: Route | None = None) -> Policy:
+        scripts = Scripts(
+            directory=self.host,  # type: ignore[arg-type]
+            host=self.host,
+            server_environment={"PATH": "/usr/bin:/bin"},
+            server_name=DOMAIN,
+            software="sipcgi/test",
+        )
+        return Policy(Routes(routes), scripts, [ip_network(TRUSTED)], fallback or Route(script=""))
+
+    def receive(self, message: Request | Response, flow: Flow) -> None:
+        self.transactions.receive(message, flow)
+
+    def spawn(self, function: Callable[..., Awaitable[Any]], *arguments: Any) -> None:
+        task = function(*arguments)
+        assert isinstance(task, Coroutine)
+        self.go_on(task)
+
+    def go_on(self, task: Coroutine[float, None, None]) -> None:
+        try:
+            seconds = task.send(None)
+        except StopIteration:
+            return
+        self.network.timers.start(seconds, self.go_on, task)
+
+    # What a test puts into it
+
+    def phone(self, name: str, host: str = "", *, says: str = "", port: int = 5060, transport: str = "UDP") -> Phone:
+        """The next one in 192.0.2.0/24, unless a host is given."""
+        host = host or f"192.0.2.{10 * (len(self.phones) + 1)}"
+        phone = Phone(self.network, name, host, port=port, says=says, transport=transport)
+        self.phones.append(phone)
+        return phone
+
+    def registers(self, phone: Phone, *, user: str = "", q: float = 1.0, flow: bool = False) -> None:
+        """A binding that is there already."""
+        aor = f"{user or phone.name}@{DOMAIN}"
+        way = Flow("UDP", SERVER, phone.socket.address) if flow else None
+        binding = Binding(f"<{phone.contact}>", phone.contact, q, inf, "registered", 1, way)
+        binding.expires_at = self.network.now + 7200
+        self.store.replace(aor, [*self.store.bindings(aor, self.network.now), binding])
+
+    def script(self, name: str, *outputs: Output, takes: float = 0.0, unlimited: bool = False) -> None:
+        """A script that prints one output after the other, or the only one always."""
+        texts = [dedent(output).lstrip("\n") if isinstance(output, str) else output for output in outputs]
+        self.host.programs[name] = Program(texts, takes, unlimited)
+
+    def routes(self, *routes: Route, fallback: Route | None = None) -> None:
+        self.dispatch.policy = self.policy(routes, fallback)
+
+    # What a test looks at
+
+    def run(self, until: float = inf) -> None:
+        self.network.run(until)
+
+    def transcript(self) -> str:
+        """All that was sent since the last time it was asked."""
+        lines = self.network.transcript()
+        self.network.sent.clear()
+        return "\n".join(lines)
+
+    def shows(self, expected: str) -> None:
+        """Exactly this was sent since the last time."""
+        assert self.transcript().splitlines() == dedent(expected).strip().splitlines()
+
+    @property
+    def runs(self) -> list[FakeRun]:
+        return self.host.runs
+
+    def events(self) -> list[str]:
+        """The runs of all scripts: time, what for, and the status of the response."""
+        return [
+            " ".join([f"{run.began:.3f}", run.environment["SIPCGI_EVENT"], run.environment.get("RESPONSE_STATUS", "")])
+            .strip()
+            for run in self.runs
+        ]  # fmt: skip
+
+    def lines(self, kind: str) -> list[str]:
+        """The log lines of a kind."""
+        self.said += self.log.take().decode()
+        return [line.split(" ", 2)[2] for line in self.said.splitlines() if line.split(" ", 2)[1] == kind]
+
+    def left(self) -> list[object]:
+        """What is still remembered of transactions, timers and dialogs: nothing, when all is over."""
+        transactions = self.transactions
+        timers = [timer for timer in self.network.timers.heap if timer.callback is not None]
+        return [*transactions.clients.values(), *transactions.servers.values(), *self.answered.dialogs.values(), *timers]
