@@ -65,7 +65,7 @@ def serve(load: Callable[[], Configuration]) -> int:
         for mistake in errors.errors:
             print(mistake, file=sys.stderr)
         return EX_CONFIG
-    return trio.run(Server(configuration, load).run)
+    return trio.run(Server(configuration, load).run, restrict_keyboard_interrupt_to_checkpoints=True)
 
 
 class Server:
@@ -78,7 +78,7 @@ class Server:
         self.log = Log(time.time)
         self.clock = Clock()
         self.store = MemoryStore()
-        self.host = ExecHost(self.clock.timers)
+        self.host = ExecHost(self.clock.timers, say=self.log.error)
 
     async def run(self) -> int:
         with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:

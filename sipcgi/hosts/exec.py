@@ -4,7 +4,6 @@ A run costs the server two pipes, one record out, one record in and a single wak
 when its exit is reported. Only pipes of a run that lasts are watched, so that one that fills them goes on.
 """
 
-import logging
 import os
 import sys
 from collections import deque
@@ -21,9 +20,7 @@ from sipcgi.hosts.orphans import Orphans, become_subreaper
 from sipcgi.hosts.run import Order, ScriptRun
 from sipcgi.timerqueue import Timer, TimerQueue
 
-log = logging.getLogger(__name__)
-
-LASTS = 0.02  # seconds: a run that is older than one to two of these is watched
+LASTS = 0.1  # seconds: a run that is older than one to two of these is watched
 SLICE = 0.002  # seconds of work in one go, then the other tasks of the server have their turn
 EVENTS = 64
 GIVE_UP = 2.0  # seconds after KILL; only a process that hangs inside the kernel is still there
@@ -39,9 +36,13 @@ class ExecHost:
     When `run` is cancelled, what still runs is ended (TERM, 1 s later KILL), and no `done` is called any more.
     """
 
-    def __init__(self, timers: TimerQueue, python: str = sys.executable) -> None:
+    def __init__(
+        self, timers: TimerQueue, python: str = sys.executable, say: Callable[[str], None] = lambda text: None
+    ) -> None:
         self.timers = timers
         self.python = python
+        self.say = say
+        """Is told when a launcher dies, or cannot be started."""
         self.runs: dict[int, ScriptRun] = {}  # those that the launcher knows
         self.orphans = Orphans(timers)
         self._numbers = 0
@@ -244,7 +245,7 @@ class ExecHost:
         try:
             self._connect()
         except OSError as error:
-            log.error("the launcher of the scripts cannot be started: %s", error.strerror)
+            self.say(f"the launcher of the scripts cannot be started: {error.strerror}")
             self._link_timer = self.timers.start(RETRY_LAST, self._connect_again)
 
     def _bury(self, link: Link) -> None:
@@ -254,7 +255,7 @@ class ExecHost:
         link.bury()
         self.orphans.launcher = 0
         lost, self.runs = list(self.runs.values()), {}
-        log.error("the launcher of the scripts died, with %d of them running; another one is started", len(lost))
+        self.say(f"the launcher of the scripts died, with {len(lost)} of them running; another one is started")
         self.orphans.end({pipe for run in lost for pipe in run.pipes()})
         if self.timers.now() - self._linked_at > STEADY:
             self._retry = 0.0

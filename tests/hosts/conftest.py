@@ -21,8 +21,11 @@ class Bench:
 
     def __init__(self, host: ExecHost, folder: Path) -> None:
         self.host = host
+        host.say = lambda text: self.said.append(text)
         self.folder = folder
         self.lines: list[str] = []
+        self.said: list[str] = []
+        """What the host said about its launcher."""
 
     def write(self, text: str, name: str = "script", mode: int = 0o755) -> str:
         path = self.folder / name

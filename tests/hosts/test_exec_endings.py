@@ -174,7 +174,7 @@ async def launcher_change(bench: Bench, old: int) -> None:
     await bench.until(lambda: bench.host.orphans.launcher not in (0, old), 2)
 
 
-async def test_the_launcher_dies_and_takes_its_runs_with_it(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
+async def test_the_launcher_dies_and_takes_its_runs_with_it(bench: Bench) -> None:
     outcomes: list[Outcome] = []
     launcher = bench.host.orphans.launcher
     bench.start(["/bin/sh", "-c", "echo $$ > pid; trap '' TERM; sleep 60; :"], outcomes.append)
@@ -182,7 +182,7 @@ async def test_the_launcher_dies_and_takes_its_runs_with_it(bench: Bench, caplog
     os.kill(launcher, signal.SIGKILL)
     await bench.until(lambda: outcomes, 1)
     assert outcomes[0].failure == "the launcher died"
-    assert "the launcher of the scripts died, with 1 of them running" in caplog.text
+    assert "the launcher of the scripts died, with 1 of them running" in bench.said[0]
     await bench.until(lambda: gone(script))
     await launcher_change(bench, launcher)
     assert (await bench.sh("echo again")).stdout == b"again\n"
@@ -304,12 +304,12 @@ async def test_a_kernel_without_memory_for_a_record(bench: Bench, monkeypatch: p
 
 
 async def test_a_launcher_that_does_not_start_again_is_tried_again(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("sipcgi.hosts.exec.RETRY_LAST", 0.05)
     launcher, python = bench.host.orphans.launcher, bench.host.python
     bench.host.python = "/nonexistent"
     os.kill(launcher, signal.SIGKILL)
-    await bench.until(lambda: "cannot be started: No such file or directory" in caplog.text)
+    await bench.until(lambda: "cannot be started: No such file or directory" in " ".join(bench.said))
     bench.host.python = python
     assert (await bench.run("/bin/true")).complete
