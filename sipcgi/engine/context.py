@@ -6,13 +6,13 @@ context and the events that wait while a service decides.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from sipcgi.engine.branch import Branch, Hunt
 from sipcgi.engine.late_responses import LateResponses
 from sipcgi.engine.upstream import Upstream
+from sipcgi.engine.waiting import WaitingEvents
 from sipcgi.proxy.reply import edit_response, reply, withheld
 from sipcgi.proxy.responses import ResponseContext
 from sipcgi.service import (
@@ -41,6 +41,9 @@ if TYPE_CHECKING:
     from sipcgi.logs import AccessRecord
 
 Waiting = tuple[Event, Branch | None]
+
+MOST_RESPONSES = 200
+"""Responses of a transaction that a script is told of; provisional ones beyond are dropped."""
 
 
 class RequestContext:
@@ -90,7 +93,7 @@ class RequestContext:
         self.default: Service | None = None
         self.branches: list[Branch] = []
         self.responses = ResponseContext(self.invite)
-        self.queue: deque[Waiting] = deque()
+        self.queue = WaitingEvents()
         self.running: Pending | None = None
         self.running_for: Waiting | None = None
         self.performing = False
@@ -114,10 +117,12 @@ class RequestContext:
     def received(self, branch: Branch, response: Response, remote: HostPort | None, local: bool) -> None:
         """A response of a branch, in the shape in which it would go upstream; not a 100."""
         status = response.status
-        if self.upstream.repeated(response):
-            return  # it runs no script
+        if self.upstream.repeated(response) or self.waits(branch, response):
+            return  # a repeated 2xx runs no script
         token = ""
         if self.service is not None:
+            if status < 200 and self.tokens >= MOST_RESPONSES:
+                return  # a peer that floods
             self.tokens += 1
             token = f"{self.token}.{self.tokens}"
             self.answers[token] = response
@@ -132,8 +137,15 @@ class RequestContext:
         relay = branch.hunt.relay
         event = ResponseReceived(response, token, relay.request_token, branch.target.uri, local, remote, Situation())
         if self.running is not None and status >= 200:
-            self.overtake(branch)
+            for overtaken in self.queue.overtaken(branch):  # they take their default action
+                self.default_response(branch, overtaken.response)
         self.post(event, branch)
+
+    def waits(self, branch: Branch, response: Response) -> bool:
+        """Whether this 2xx to an INVITE has come before, and a script still runs for it or will."""
+        if not self.invite or self.running_for is None or response.status // 100 != 2:
+            return False
+        return WaitingEvents([self.running_for, *self.queue]).has_success(branch, response.to.tag)
 
     def leave_hunt(self, branch: Branch) -> None:
         """The next group may start, before anybody hears of the end of this branch."""
@@ -143,22 +155,12 @@ class RequestContext:
         finally:
             self.performing = performing
 
-    def overtake(self, branch: Branch) -> None:
-        """A final response overtakes the waiting provisionals of its branch, which take their default action."""
-        for waiting in [one for one in self.queue if one[1] is branch]:
-            event = waiting[0]
-            if type(event) is ResponseReceived and event.response.status < 200:
-                self.queue.remove(waiting)
-                self.default_response(branch, event.response)
-
     def cancel(self, request: Request) -> None:
         """The caller's CANCEL, already answered with 200 (RFC 3261 9.2, 16.10; RFC 3050 5.10)."""
         if self.cancelled or self.upstream.final is not None:
             return
         self.cancelled = True
-        if self.wake is not None:
-            self.wake.cancel()
-            self.wake = None
+        self.call_off_wake()
         if self.running is not None:
             self.running.abandon()
             self.running = None
@@ -172,6 +174,11 @@ class RequestContext:
         """The ACK of a 2xx that the service itself gave (RFC 3050 5.11.1)."""
         self.post(AckReceived(request, Situation()), None)
 
+    def call_off_wake(self) -> None:
+        if self.wake is not None:
+            self.wake.cancel()
+            self.wake = None
+
     def woken(self) -> None:
         self.wake = None
         self.post(TimerFired(Situation()), None)
@@ -179,9 +186,6 @@ class RequestContext:
     # Whose turn it is: one decision at a time, messages wait in order (RFC 3050 5.3)
 
     def post(self, event: Event, branch: Branch | None) -> None:
-        if self.wake is not None:
-            self.wake.cancel()
-            self.wake = None
         if self.running is not None or self.performing:
             self.queue.append((event, branch))
             return
@@ -197,6 +201,7 @@ class RequestContext:
 
     def step(self, event: Event, branch: Branch | None) -> None:
         service = self.service
+        self.call_off_wake()  # a message came first
         event.situation.pending = sum(1 for one in self.branches if one.final is None)
         event.situation.best = self.responses.status
         if service is None or self.deaf(event) or not service.wants(event):
@@ -206,10 +211,13 @@ class RequestContext:
         if type(event) is Cancelled:
             return  # advisory, and the last run (RFC 3050 5.10): nothing waits for it
         if type(decision) is Pending:
-            self.running, self.running_for = decision, (event, branch)
-            decision.then(self.decided)
+            self.wait_for(decision, event, branch)
         else:
             self.perform(event, branch, decision)  # type: ignore[arg-type]
+
+    def wait_for(self, decision: Pending, event: Event, branch: Branch | None) -> None:
+        self.running, self.running_for = decision, (event, branch)
+        decision.then(self.decided)
 
     def deaf(self, event: Event) -> bool:
         """After a final response, or a CANCEL, services hear of little."""
@@ -238,18 +246,30 @@ class RequestContext:
         if type(event) is Cancelled or type(event) is AckReceived:
             return
         self.performing = True
+        pending = None
         try:
             if type(event) is ResponseReceived and self.success(event):
                 self.perform_success(event, actions)
             elif not self.act(event, actions):
                 if type(event) is RequestReceived:
-                    assert self.default is not None
-                    if not self.cancelled:
-                        self.act(event, self.default.decide(event))  # type: ignore[arg-type]
+                    pending = self.perform_default(event)
                 elif type(event) is ResponseReceived and branch is not None:
                     self.default_response(branch, event.response)
         finally:
             self.performing = False
+        if pending is not None:
+            self.wait_for(pending, event, branch)
+
+    def perform_default(self, event: RequestReceived) -> Pending | None:
+        """What it returns is to be waited for."""
+        assert self.default is not None
+        if self.cancelled:
+            return None
+        decision = self.default.decide(event)
+        if type(decision) is Pending:
+            return decision
+        self.act(event, decision)  # type: ignore[arg-type]
+        return None
 
     def act(self, event: Event, actions: Sequence[Action]) -> bool:
         """Performs them; False when none of them takes the place of the default action."""
@@ -353,7 +373,7 @@ class RequestContext:
         if response is None:
             self.core.log.warning(f"response token {token!r} names nothing in this transaction")
             return
-        response = edit_response(self.responses.aggregated(response), action.edits)
+        response = edit_response(self.responses.presentable(response), action.edits)
         if response.status < 200:
             self.upstream.progress(response)
         else:

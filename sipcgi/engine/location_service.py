@@ -10,7 +10,7 @@ from sipcgi.engine.domains import Domains
 from sipcgi.flow import Flow
 from sipcgi.registrar.bindings import Binding, contacts, groups
 from sipcgi.registrar.store import LocationStore
-from sipcgi.service import Action, Edits, Event, Relay, Reply, RequestReceived
+from sipcgi.service import Action, Edits, Event, Pending, Relay, Reply, RequestReceived
 from sipcgi.sip.message import Request
 from sipcgi.sip.uri import SipUri, Uri, parse_uri
 from sipcgi.timerqueue import TimerQueue
@@ -113,7 +113,7 @@ class DefaultRoute:
     def listening(self) -> bool:
         return False
 
-    def decide(self, event: Event) -> Sequence[Action]:
+    def decide(self, event: Event) -> Sequence[Action] | Pending:
         assert type(event) is RequestReceived
         request = event.request
         uri = request.target

@@ -8,8 +8,9 @@ from sipcgi.engine.domains import Domains
 from sipcgi.errors import ParseError, Refused
 from sipcgi.flow import Flow
 from sipcgi.registrar.register import Limits, address_of_record, register
+from sipcgi.registrar.saving import Saving
 from sipcgi.registrar.store import LocationStore
-from sipcgi.service import Action, Edits, Reply
+from sipcgi.service import Action, Edits, Pending, Reply
 from sipcgi.sip.message import Request
 
 
@@ -30,7 +31,8 @@ class RegistrarService:
         self.date = date
         self.limits = limits or Limits()
 
-    def decide(self, request: Request, flow: Flow) -> Sequence[Action]:
+    def decide(self, request: Request, flow: Flow) -> Sequence[Action] | Pending:
+        """Pending as long as the store needs to make safe what the 200 promises, or a 500 where it cannot."""
         now = self.now()
         try:
             aor = address_of_record(request, self.domains.hold)
@@ -39,6 +41,15 @@ class RegistrarService:
             return [Reply(refusal.status, refusal.reason or "", Edits(list(refusal.headers)))]
         except ParseError as error:
             return [Reply(error.status, f"Malformed {error.header or 'request'}")]
-        if done.changed:
-            self.store.replace(aor, done.bindings)
-        return [Reply(200, "", Edits([*done.headers, ("Date", self.date())]))]  # RFC 3261 10.3 item 8
+        answer = [Reply(200, "", Edits([*done.headers, ("Date", self.date())]))]  # RFC 3261 10.3 item 8
+        saving = self.store.replace(aor, done.bindings) if done.changed else None
+        if not isinstance(saving, Saving):
+            return answer
+        pending = Pending()
+
+        def saved(error: OSError | None) -> None:
+            # RFC 3261 10.3 item 7: the request fails when the updates cannot be committed
+            pending.resolve(answer if error is None else [Reply(500, "Registration Not Saved")])
+
+        saving.then(saved)
+        return pending

@@ -45,12 +45,14 @@ class ResponseContext:
     def best(self) -> Response | None:
         """The response to send when all branches have ended; None without a candidate."""
         chosen = self._choose()
-        if chosen is None:
-            return None
-        if chosen.status == 503:
-            # 16.7 item 6: a 503 would say that we cannot serve any request, so it leaves as a 500
-            return chosen.with_(status=500, reason=reason(500))
-        return self.aggregated(chosen)
+        return None if chosen is None else self.presentable(chosen)
+
+    def presentable(self, response: Response) -> Response:
+        """`response` as it may leave: no 503, and a challenge with all others (16.7 items 6 and 7)."""
+        if response.status == 503:
+            # item 6: a 503 would say that we cannot serve any request, so it leaves as a 500
+            return response.with_(status=500, reason=reason(500))
+        return self.aggregated(response)
 
     def aggregated(self, response: Response) -> Response:
         """A 401 or 407 with the challenges of all others besides its own (16.7 item 7); any other as it is."""

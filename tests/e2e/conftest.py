@@ -13,7 +13,7 @@ sys.path.insert(0, str(Path(__file__).parent))  # what the tests here share
 from phone import Phone
 from running import Server
 
-PACKAGES = {"sipp": "sip-tester", "baresip": "baresip-core", "perl": "perl", "sipsak": "sipsak"}
+PACKAGES = {"sipp": "sip-tester", "baresip": "baresip-core", "perl": "perl"}
 SERVERS = pytest.StashKey[list[Server]]()
 Serve = Callable[..., Server]
 

@@ -16,7 +16,9 @@ class Message:
         self.text = text
         head, _, self.body = text.partition("\r\n\r\n")
         self.start, *lines = head.split("\r\n")
-        self.fields = [(name.strip().lower(), value.strip()) for name, _, value in (one.partition(":") for one in lines)]
+        self.fields = [
+            (name.strip().lower(), value.strip()) for name, _, value in (one.partition(":") for one in lines)
+        ]
 
     def all(self, name: str) -> list[str]:
         return [value for field, value in self.fields if field == name.lower()]
@@ -70,17 +72,16 @@ class Phone:
     # Requests
 
     def request(self, method: str, uri: str, *lines: str, body: str = "", **changes: str) -> Message:
-        """Sends one outside a dialog. `changes` replace what would be sent of: from_, to, call_id, cseq, via, tag."""
+        """Sends one outside a dialog. `changes` replace what would be sent of: via, from_, to, call_id, cseq."""
         number = next(NUMBERS)
         values = {
             "via": f"SIP/2.0/UDP {self.place};branch=z9hG4bK-{number};rport",
-            "from_": f"<{self.aor}>",
+            "from_": f"<{self.aor}>;tag=caller{number}",
             "to": f"<{uri}>",
             "call_id": f"call-{number}@127.0.0.1",
             "cseq": "1",
         } | changes
-        head = [f"{method} {uri} SIP/2.0", f"Via: {values['via']}", "Max-Forwards: 70"]
-        head += [f"From: {values['from_']};tag=caller{number}" if "from_" not in changes else f"From: {values['from_']}"]
+        head = [f"{method} {uri} SIP/2.0", f"Via: {values['via']}", "Max-Forwards: 70", f"From: {values['from_']}"]
         head += [f"To: {values['to']}", f"Call-ID: {values['call_id']}", f"CSeq: {values['cseq']} {method}"]
         if not any(line.lower().startswith("contact:") for line in lines) and method in ("INVITE", "SUBSCRIBE"):
             head.append(f"Contact: <{self.contact}>")
@@ -109,13 +110,18 @@ class Phone:
             self._follow(invite, "ACK", response["To"])
 
     def _follow(self, invite: Message, method: str, to: str) -> None:
-        head = [f"{method} {invite.uri} SIP/2.0", f"Via: {invite['Via']}", "Max-Forwards: 70", f"From: {invite['From']}"]
+        head = [
+            f"{method} {invite.uri} SIP/2.0",
+            f"Via: {invite['Via']}",
+            "Max-Forwards: 70",
+            f"From: {invite['From']}",
+        ]
         head += [f"To: {to}", f"Call-ID: {invite['Call-ID']}", f"CSeq: 1 {method}", "Content-Length: 0", "", ""]
         self.raw("\r\n".join(head))
 
     def within(self, invite: Message, response: Message, method: str, cseq: int, *lines: str) -> Message:
         """A request in the dialog that the 2xx made (RFC 3261 12.2.1.1), from its caller."""
-        routes = [f"Route: {route}" for value in reversed(response.all("Record-Route")) for route in [value]]
+        routes = [f"Route: {route}" for route in reversed(response.all("Record-Route"))]
         via = f"Via: SIP/2.0/UDP {self.place};branch=z9hG4bK-{next(NUMBERS)};rport"
         head = [f"{method} {between(response['Contact'], '<', '>')} SIP/2.0", via, "Max-Forwards: 70", *routes]
         head += [f"From: {invite['From']}", f"To: {response['To']}", f"Call-ID: {invite['Call-ID']}"]

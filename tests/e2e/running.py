@@ -10,6 +10,7 @@ from pathlib import Path
 
 HOST = "127.0.0.1"
 PATIENCE = 5.0  # seconds for what should take milliseconds
+START = 20.0  # seconds until it listens, on a busy machine
 
 
 def free_port(kind: socket.SocketKind = socket.SOCK_DGRAM) -> int:
@@ -45,7 +46,7 @@ class Server:
 
     def ready(self) -> None:
         """Waits until it listens."""
-        self.wait_for(f"udp://{HOST}:{self.port}")
+        self.wait_for(f"udp://{HOST}:{self.port}", within=START)
 
     def configure(self, more: str = "", **settings: str) -> None:
         """`settings` are keys below `scripts`, `more` whatever else the file should say."""

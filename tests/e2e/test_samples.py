@@ -27,7 +27,9 @@ def sample(serve: Serve, program: Callable[[str], str]) -> Callable[..., Server]
         for old, new in replaced:
             assert old in text
             text = text.replace(old, new)
-        return serve({name: text}, f"routes: [{{script: {name}, method: [INVITE, MESSAGE], environment: {environment}}}]")
+        return serve(
+            {name: text}, f"routes: [{{script: {name}, method: [INVITE, MESSAGE], environment: {environment}}}]"
+        )
 
     return start
 
@@ -217,9 +219,7 @@ class TestHunt:
             phone.hears_nothing(0.1)
         server.access("INVITE", 200, "script=hunt.py")
 
-    def test_the_best_response_when_all_have_failed(
-        self, server: Server, phones: Phones, numbers: list[Phone]
-    ) -> None:
+    def test_the_best_response_when_all_have_failed(self, server: Server, phones: Phones, numbers: list[Phone]) -> None:
         alice = phones(server, "alice")
         invite = alice.invite("sip:support@example.com")
         for phone in numbers:

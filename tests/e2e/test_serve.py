@@ -1,4 +1,4 @@
-"""`sipcgi serve` as an administrator meets it: start, stop, signals, files that come and go, and what strangers send."""
+"""`sipcgi serve` as an administrator meets it: start, stop, signals, files that come and go, what strangers send."""
 
 import signal
 import subprocess
@@ -234,9 +234,7 @@ class TestReload:
             ("routes: [", "sipcgi.yaml:"),
         ],
     )
-    def test_a_bad_one_is_told_and_the_old_one_kept(
-        self, serve: Serve, phones: Phones, bad: str, said: str
-    ) -> None:
+    def test_a_bad_one_is_told_and_the_old_one_kept(self, serve: Serve, phones: Phones, bad: str, said: str) -> None:
         server = serve({"invite.sh": DECLINE})
         server.configure(bad)
         server.signal(signal.SIGHUP)
@@ -386,14 +384,14 @@ class TestBrokenScripts:
         for _ in range(10):
             began = time.monotonic()
             refused(fast, "603")
-            assert time.monotonic() - began < 0.3
+            assert time.monotonic() - began < 1
         for invite in invites:
             slow.cancel(invite)
         server.access("INVITE", 487, number=5)
 
     def test_a_background_child_delays_nothing(self, serve: Serve, phones: Phones) -> None:
         server = serve({"invite.sh": "#!/bin/sh\nsleep 3 &\nprintf 'SIP/2.0 603 Decline\\n\\n'\nexit 0\n"})
-        refused(phones(server, "alice"), "603", within=1)
+        refused(phones(server, "alice"), "603", within=2)
 
 
 class TestLauncher:
@@ -520,7 +518,7 @@ class TestStrangers:
         talk(alice, carol, alice.invite(carol.aor))
 
     def test_no_line_of_the_log_is_theirs(self, serve: Serve, phones: Phones) -> None:
-        server = serve({"default.sh": "#!/bin/sh\necho \"$SIP_SUBJECT\" >&2\nexit 0\n"})
+        server = serve({"default.sh": '#!/bin/sh\necho "$SIP_SUBJECT" >&2\nexit 0\n'})
         alice = phones(server, "alice")
         name = '"\x1b[2J\u202e\\" status=200 "'
         alice.request("MESSAGE", BOB, "Subject: a\r\n access method=\x07", from_=f"{name} <sip:a@example.com>;tag=1")

@@ -1,4 +1,4 @@
-"""A network in virtual time: what it carries is written down, and from a seed it loses, doubles, delays and reorders."""
+"""A network in virtual time: it writes down what it carries, and from a seed loses, doubles, delays and reorders."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from sipcgi.flow import Flow, HostPort
 from sipcgi.logs import Log
 from sipcgi.net.complaint import Complaints
 from sipcgi.net.intake import Intake, Receive
+from sipcgi.sip.framing import KeepAlive, StreamFramer
 from sipcgi.sip.message import Request, Response
 from sipcgi.sip.parser import parse
 from sipcgi.timerqueue import TimerQueue
@@ -130,7 +131,12 @@ class Socket:
     def _arrived(self, datagram: Datagram) -> None:
         connection = 0 if datagram.transport == "UDP" else 1
         flow = Flow(datagram.transport, self.address, datagram.source, connection)
-        self.intake.datagram(datagram.data, flow)
+        if datagram.transport == "UDP":
+            self.intake.datagram(datagram.data, flow)
+            return
+        for message in StreamFramer().feed(datagram.data):
+            if not isinstance(message, KeepAlive):
+                self.intake.message(message, flow)
 
     def _answer(self, response: Response, request: Request, flow: Flow) -> None:
         self.send(bytes(response), self.response_flow(request, flow))

@@ -91,17 +91,18 @@ class Answering:
         response = self.phone.response(self.request, self.server.tag(), *step[1:])
         self.server.respond(response)
         if self.request.method == "INVITE" and 200 <= response.status < 300:
-            self.phone.unacknowledged[response.call_id] = self
-            self.repeating = self.phone.network.timers.start(0.5, self.repeat, response)
+            self.phone.unacknowledged[response.call_id, response.to.tag] = self
+            until = self.phone.network.now + 32
+            self.repeating = self.phone.network.timers.start(0.5, self.repeat, response, until)
 
-    def repeat(self, response: Response) -> None:
+    def repeat(self, response: Response, until: float) -> None:
         """RFC 3261 13.3.1.4."""
-        if self.phone.network.now - self.began >= 32:
-            del self.phone.unacknowledged[response.call_id]
+        if self.phone.network.now >= until:
+            del self.phone.unacknowledged[response.call_id, response.to.tag]
             return
         self.server.respond(response)
         self.interval = min(2 * self.interval, 4.0)
-        self.repeating = self.phone.network.timers.start(self.interval, self.repeat, response)
+        self.repeating = self.phone.network.timers.start(self.interval, self.repeat, response, until)
 
     def acknowledged(self) -> None:
         if self.repeating is not None:
@@ -142,7 +143,7 @@ class Phone:
         self.plans: dict[str, list[Step]] = defaultdict(lambda: [(0.0, 200)])
         self.requests: list[Request] = []
         """All requests that came, ACKs of a 2xx too, without repetitions."""
-        self.unacknowledged: dict[str, Answering] = {}
+        self.unacknowledged: dict[tuple[str, str | None], Answering] = {}
         self.obeys_cancel = True
         self.acknowledges = True
         self.calls = 0
@@ -259,7 +260,7 @@ class Phone:
 
     def ack(self, request: Request, flow: Flow) -> None:
         self.requests.append(request)
-        answering = self.unacknowledged.pop(request.call_id, None)
+        answering = self.unacknowledged.pop((request.call_id, request.to.tag), None)
         if answering is not None:
             answering.acknowledged()
 

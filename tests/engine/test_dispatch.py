@@ -3,7 +3,6 @@
 import pytest
 from world import World
 
-from sipcgi.errors import Refused
 from sipcgi.sip.message import Request
 
 
@@ -184,5 +183,19 @@ def test_every_transaction_has_one_line_in_the_log(world: World) -> None:
     assert "status=200 to_100=0.2000 to_180=0.5000 to_final=2.0000" in lines[0]
 
 
-def test_refused_is_an_exception_with_a_status() -> None:
-    assert Refused(482).status == 482
+@pytest.mark.rfc("3261", "11.2")
+def test_default_never_runs_for_options_to_the_server_but_a_script_of_that_name_does(world: World) -> None:
+    alice = world.phone("alice")
+    world.script("default.sh", "SIP/2.0 403 No\n")
+    assert answer(world, alice.request("OPTIONS", "sip:example.com")) == [200]
+    assert not world.runs
+    world.script("options.sh", "SIP/2.0 404 No\n")
+    assert answer(world, alice.request("OPTIONS", "sip:example.com")) == [404]
+
+
+def test_a_script_turns_a_tel_uri_into_another(world: World) -> None:
+    alice, bob = world.phone("alice"), world.phone("bob")
+    world.script("invite.sh", "CGI-PROXY-REQUEST sip:+49123@192.0.2.20 SIP/2.0\n\n")
+    assert answer(world, alice.request("INVITE", "tel:+49-123")) == [200]
+    assert world.runs[0].environment["REQUEST_URI"] == "tel:+49-123"
+    assert bob.got.uri == "sip:+49123@192.0.2.20"

@@ -190,7 +190,9 @@ def test_no_provisional_response_but_100_to_another_request_than_invite(world: W
 def test_octets_that_are_no_utf_8_and_unknown_fields_pass_as_they_are(world: World) -> None:
     alice, bob = world.phone("alice"), world.phone("bob")
     world.registers(bob)
-    request = alice.request("MESSAGE", "sip:bob@example.com", "X-Odd:  a\udce4b ;;\x7f", "subJECT: \udcff", body=bytes(range(256)))
+    request = alice.request(
+        "MESSAGE", "sip:bob@example.com", "X-Odd:  a\udce4b ;;\x7f", "subJECT: \udcff", body=bytes(range(256))
+    )
     alice.send(request, world.socket.address)
     world.run(1.0)
     (got,) = bob.requests

@@ -28,7 +28,8 @@ from sipcgi.errors import Unreachable
 from sipcgi.flow import Flow, HostPort
 from sipcgi.ids import Ids
 from sipcgi.logs import Log
-from sipcgi.net.resolver import Resolver, Target
+from sipcgi.net.address import numeric
+from sipcgi.net.resolver import Target
 from sipcgi.registrar.bindings import Binding
 from sipcgi.sip.message import Request, Response
 from sipcgi.sip.uri import SipUri
@@ -40,18 +41,39 @@ TRUSTED = "192.0.2.0/24"
 """Whose hosts may relay; phones elsewhere are strangers."""
 
 
-class Names(Resolver):
-    """A resolver for `hosts`, each of which takes its seconds to be found; addresses are found at once."""
+class Names:
+    """A resolver for `hosts`, each of which takes its seconds to be found; addresses are found at once.
+
+    `found` may be several addresses, the first to be tried first; None: there is no such name. `known` are names whose
+    records are remembered. `failed` is what it was told of.
+    """
 
     def __init__(self) -> None:
-        self.hosts: dict[str, tuple[float, HostPort | None]] = {}
+        self.hosts: dict[str, tuple[float, HostPort | list[HostPort] | None]] = {}
+        self.failed: list[Target] = []
+
+    def note_failed(self, target: Target, seconds: float = 32.0) -> None:
+        self.failed.append(target)
+
+    def resolve_now(self, uri: SipUri) -> list[Target] | None:
+        transport = (uri.params.get("transport") or "udp").upper()
+        if numeric(uri.host) is not None:
+            return [Target(transport, HostPort(uri.address, uri.port or 5060))]
+        if uri.address in self.hosts and self.hosts[uri.address][0]:
+            return None
+        return self._targets(uri, transport)
 
     async def resolve(self, uri: SipUri) -> list[Target]:
-        seconds, found = self.hosts[uri.address]
-        await Sleep(seconds)
+        if (now := self.resolve_now(uri)) is not None:
+            return now
+        await Sleep(self.hosts[uri.address][0])
+        return self._targets(uri, (uri.params.get("transport") or "udp").upper())
+
+    def _targets(self, uri: SipUri, transport: str) -> list[Target]:
+        _, found = self.hosts.get(uri.address, (0.0, None))
         if found is None:
             raise Unreachable(f"{uri.host}: no such name")
-        return [Target("UDP", found)]
+        return [Target(transport, address) for address in ([found] if isinstance(found, HostPort) else found)]
 
 
 class Sleep:
@@ -81,7 +103,7 @@ class World:
         self.core = Core(
             transport=self.socket,  # type: ignore[arg-type]
             timers=timers,
-            resolver=self.names,
+            resolver=self.names,  # type: ignore[arg-type]
             ids=ids,
             token_key=TokenKey(b"0123456789abcdef"),
             log=self.log,
@@ -183,4 +205,9 @@ class World:
         """What is still remembered of transactions, timers and dialogs: nothing, when all is over."""
         transactions = self.transactions
         timers = [timer for timer in self.network.timers.heap if timer.callback is not None]
-        return [*transactions.clients.values(), *transactions.servers.values(), *self.answered.dialogs.values(), *timers]
+        return [
+            *transactions.clients.values(),
+            *transactions.servers.values(),
+            *self.answered.dialogs.values(),
+            *timers,
+        ]

@@ -1,0 +1,162 @@
+"""What cannot be sent, and what was sent in vain (RFC 3261 16.9, 17.1.4, 17.2.4, 18.4; RFC 6026 8.8)."""
+
+import pytest
+from world import World
+
+from sipcgi.flow import Flow
+
+PROXY = "CGI-PROXY-REQUEST sip:bob@192.0.2.20 SIP/2.0\n\n"
+AGAIN = "CGI-AGAIN yes SIP/2.0\n\n"
+
+
+@pytest.mark.rfc("3261", "16.9")
+def test_a_callee_that_becomes_unreachable_while_it_is_called(world: World) -> None:
+    alice, bob = world.phone("alice"), world.phone("bob")
+    world.registers(bob)
+    world.network.detach(bob.socket.address)
+    call = alice.calls_up("sip:bob@example.com")
+    world.run(0.3)
+    world.network.unreachable.add(bob.socket.address)
+    world.run(2.0)
+    assert call.statuses == [100, 500]
+    assert "0.500 server > alice 500 INVITE" in world.transcript()
+
+
+@pytest.mark.rfc("6026", "8.8")
+def test_a_caller_that_becomes_unreachable_gets_its_answer_later(world: World) -> None:
+    alice, bob = world.phone("alice"), world.phone("bob")
+    world.registers(bob)
+    bob.answers("INVITE", (0.3, 180), (1.0, 486))
+    call = alice.calls_up("sip:bob@example.com")
+    world.run(0.25)
+    world.network.unreachable.add(alice.socket.address)
+    world.run(2.0)
+    assert call.statuses == [100]
+    world.network.unreachable.clear()
+    world.run(5.0)
+    assert call.statuses == [100, 486]  # Timer G
+
+
+def test_a_cancel_that_cannot_be_sent(world: World) -> None:
+    alice, bob = world.phone("alice"), world.phone("bob")
+    world.registers(bob)
+    bob.answers("INVITE", (0.1, 180))
+    call = alice.calls_up("sip:bob@example.com")
+    world.run(1.0)
+    world.network.unreachable.add(bob.socket.address)
+    call.cancel()
+    world.run(34.0)
+    assert call.statuses == [180, 487]
+
+
+def test_an_ack_that_cannot_be_sent(world: World) -> None:
+    alice, bob = world.phone("alice"), world.phone("bob")
+    world.registers(bob)
+    bob.answers("INVITE", (0.1, 486))
+    call = alice.calls_up("sip:bob@example.com")
+    world.run(0.05)
+    world.network.unreachable.add(bob.socket.address)
+    world.run(2.0)
+    assert call.statuses == [486]
+
+
+def test_an_ack_of_a_2xx_that_cannot_be_sent(world: World) -> None:
+    alice, bob = world.phone("alice"), world.phone("bob")
+    world.registers(bob)
+    bob.answers("INVITE", (0.1, 200))
+    call = alice.calls_up("sip:bob@example.com")
+    world.run(0.05)
+    world.network.unreachable.add(bob.socket.address)
+    world.run(2.0)
+    assert set(call.statuses) == {200}
+
+
+@pytest.mark.rfc("3261", "18.4")
+def test_a_connection_that_is_lost_is_told_to_those_who_wait_on_it(world: World) -> None:
+    alice, bob = world.phone("alice"), world.phone("bob", transport="TCP")
+    world.registers(bob)
+    world.network.detach(bob.socket.address)
+    call = alice.calls_up("sip:bob@example.com")
+    other = alice.calls_up("sip:nobody@192.0.2.99")
+    world.run(1.0)
+    world.transactions.lost(Flow("TCP", world.socket.address, bob.socket.address, 1))
+    world.run(2.0)
+    assert call.statuses == [100, 500]
+    assert other.statuses == [100]
+
+
+def test_a_script_hears_of_a_503(world: World) -> None:
+    alice, bob, mail = world.phone("alice"), world.phone("bob"), world.phone("mail")
+    world.network.unreachable.add(bob.socket.address)
+    world.script("invite.sh", PROXY + AGAIN, "CGI-PROXY-REQUEST sip:mail@192.0.2.30 SIP/2.0\n\n")
+    call = alice.calls_up("sip:bob@example.com")
+    world.run(2.0)
+    assert call.statuses == [200]
+    assert world.runs[1].environment["RESPONSE_STATUS"] == "503"
+    assert world.runs[1].environment["SIPCGI_EVENT"] == "response"
+    assert world.runs[1].environment["REMOTE_ADDR"] == "127.0.0.1"
+    assert len(mail.heard("INVITE")) == 1
+
+
+def test_a_script_hears_of_failures_in_their_order(world: World) -> None:
+    """The 486 of the first contact, then the 503 of the second, which is off."""
+    alice, desk, mobile = world.phone("alice"), world.phone("desk"), world.phone("mobile")
+    world.registers(desk, user="bob", q=0.9)
+    world.registers(mobile, user="bob", q=0.1)
+    desk.answers("INVITE", (0.1, 486))
+    world.network.unreachable.add(mobile.socket.address)
+    world.script("invite.sh", "CGI-PROXY-REQUEST sip:bob@example.com SIP/2.0\n\n" + AGAIN, AGAIN, "")
+    call = alice.calls_up("sip:bob@example.com")
+    world.run(2.0)
+    assert world.events() == ["0.000 request", "0.100 response 486", "0.100 response 503"]
+    assert [run.environment["SIPCGI_BEST"] for run in world.runs[1:]] == ["486", "486"]
+    assert call.final.status == 486
+
+
+def test_all_contacts_are_off(world: World) -> None:
+    alice = world.phone("alice")
+    phones = [world.phone(f"bob{number}") for number in range(4)]
+    for phone, q in zip(phones, (0.9, 0.9, 0.5, 0.1), strict=True):
+        world.registers(phone, user="bob", q=q)
+        world.network.unreachable.add(phone.socket.address)
+    call = alice.calls_up("sip:bob@example.com")
+    world.run(2.0)
+    assert call.statuses == [500]
+
+
+@pytest.mark.rfc("3261", "16.7")
+def test_a_response_that_has_no_via_left_is_no_answer(world: World) -> None:
+    """Item 3: it was not meant for our upstream. The caller gets a 500 rather than nothing."""
+    alice, bob = world.phone("alice"), world.phone("bob")
+    world.registers(bob)
+    bob.answers("INVITE", (5.0, 486))
+    call = alice.calls_up("sip:bob@example.com")
+    world.run(1.0)
+    broken = bob.response(bob.got, "x", 404)
+    broken.headers.set("Via", bob.got.headers.all("via")[0])
+    bob.throw(bytes(broken))
+    world.run(2.0)
+    assert call.final.status == 500
+
+
+@pytest.mark.xfail(strict=True, reason="BUG: only the first target of the resolver is tried")
+@pytest.mark.rfc("3263", "4.3")
+def test_the_next_server_of_a_name_is_tried_when_the_first_is_unreachable(world: World) -> None:
+    alice, bob = world.phone("alice"), world.phone("bob")
+    dead = bob.socket.address._replace(host="192.0.2.99")
+    world.network.unreachable.add(dead)
+    world.names.hosts["two.example"] = (0.0, [dead, bob.socket.address])
+    call = alice.calls_up("sip:bob@two.example")
+    world.run(2.0)
+    assert call.statuses == [200]
+
+
+@pytest.mark.xfail(strict=True, reason="BUG: only the first target of the resolver is tried")
+@pytest.mark.rfc("3263", "4.3")
+def test_the_next_server_of_a_name_is_tried_when_the_first_is_silent(world: World) -> None:
+    alice, bob = world.phone("alice"), world.phone("bob")
+    dead = bob.socket.address._replace(host="192.0.2.99")
+    world.names.hosts["two.example"] = (0.1, [dead, bob.socket.address])
+    call = alice.calls_up("sip:bob@two.example")
+    world.run(40.0)
+    assert call.statuses == [100, 200]
