@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))  # what the tests here share
-from phone import Phone
 from running import Server
+from wire_phone import Phone
 
 PACKAGES = {"sipp": "sip-tester", "baresip": "baresip-core", "perl": "perl"}
 SERVERS = pytest.StashKey[list[Server]]()

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from phone import Phone, hang_up, talk
 from running import Server
+from wire_phone import Phone, hang_up, talk
 
 pytestmark = pytest.mark.e2e
 

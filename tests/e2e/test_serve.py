@@ -8,8 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from phone import Phone, talk
 from running import PATIENCE, Server, field, free_port
+from wire_phone import Phone, talk
 
 pytestmark = pytest.mark.e2e
 

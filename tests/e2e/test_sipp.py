@@ -124,7 +124,7 @@ def test_a_script_decides_each_call(load: Load, serve: Serve, program: Callable[
     if ending == "pl":
         program("perl")
     callee, place = load.callee("callee", CALLS)
-    server = serve({f"invite.{ending}": PROXY[ending]}, environment=environment(CALLEE=place))
+    server = serve({f"invite.{ending}": PROXY[ending]}, timeout="20s", environment=environment(CALLEE=place))
     rate = PYTHON_RATE if ending == "py" else RATE
     load.caller("caller", server, OURS, CALLS, rate).has_made(CALLS)
     callee.has_made(CALLS)
