@@ -148,7 +148,8 @@ def test_a_wrong_configuration_is_exit_status_78(site: Path, arguments: tuple[st
     result = command(*arguments)
     assert (result.returncode, result.stdout) == (78, b"")
     assert result.stderr.decode().splitlines() == [
-        "conf/sipcgi.yaml:1: listen: tls:// is not supported yet",
+        "conf/sipcgi.yaml:1: listen: tls:// needs a certificate: write `tls: {certificate: FILE, key: FILE}`"
+        " into the configuration",
         f"conf/sipcgi.yaml:3: routes.0.script: gone.sh is missing: there is no file {site}/conf/cgi-bin/gone.sh",
     ]
 

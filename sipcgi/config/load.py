@@ -11,12 +11,12 @@ from pydantic import ValidationError
 
 from sipcgi.cgi.routes import Route
 from sipcgi.config import schema
+from sipcgi.config.certificates import Certificates
 from sipcgi.config.document import Document, key_name
 from sipcgi.config.document import Path as Key
 from sipcgi.config.mistakes import ConfigErrors, NamedScripts, note
 from sipcgi.config.model import BUILT_IN, Configuration, ScriptSettings
 from sipcgi.config.place import Listener, default_listeners, host, listener
-from sipcgi.config.unsupported import with_socket
 from sipcgi.errors import ConfigError
 
 __all__ = ["ConfigErrors", "load"]
@@ -48,9 +48,10 @@ def load(
     except ValidationError as error:
         note(error, document, schema.SECTIONS)
     mistakes: list[ConfigError] = []
-    listeners = _arguments("--listen", lambda url: with_socket(listener(url)), listen, mistakes)
-    names = _arguments("--domain", host, domains, mistakes)
     base = Path.cwd() / path.parent if path else Path.cwd()
+    certificates = Certificates(document, partial(_absolute, base))
+    listeners = _arguments("--listen", lambda url: certificates.complete(listener(url)), listen, mistakes)
+    names = _arguments("--domain", host, domains, mistakes)
     directory = _directory(document, base, scripts, mistakes)
     _no_listener_twice(document)
     if errors := document.mistakes + mistakes:
@@ -59,7 +60,7 @@ def load(
         raise ConfigErrors(errors, None if without else named)
     return Configuration(
         file=path,
-        listen=tuple(listeners or _listeners(document, file) or default_listeners()),
+        listen=tuple(listeners or _listeners(document, file, certificates) or default_listeners()),
         domains=tuple(names or file.domains),
         relay=tuple(file.relay),
         scripts=ScriptSettings(
@@ -137,9 +138,14 @@ def _directory(document: Document, base: Path, scripts: str | Path | None, mista
     return directory
 
 
-def _listeners(document: Document, file: schema.File) -> list[Listener]:
+def _listeners(document: Document, file: schema.File, certificates: Certificates) -> list[Listener]:
     return [
-        replace(entry.url, advertise=entry.advertise, line=document.line(("listen", number)))
+        replace(
+            entry.url,
+            advertise=entry.advertise,
+            tls=certificates.of(number),
+            line=document.line(("listen", number)),
+        )
         for number, entry in enumerate(file.listen)
     ]
 

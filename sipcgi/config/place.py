@@ -8,6 +8,7 @@ from difflib import get_close_matches
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
 from sipcgi.config.quantity import scalar
+from sipcgi.net.endpoint import TlsSettings
 
 Network = IPv4Network | IPv6Network
 
@@ -29,6 +30,8 @@ class Listener:
     """0 takes a free one."""
     advertise: str | None = None
     """What Via, Record-Route and Contact show in place of the address; IPv6 with brackets (RFC 3261 25.1: host)."""
+    tls: TlsSettings | None = None
+    """The certificate of a tls or wss listener; None for the others."""
     line: int = field(default=0, compare=False)
     """In the configuration file; 0 for one that is not from there."""
 

@@ -8,7 +8,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from sipcgi.config.document import Path, Plain
 from sipcgi.config.place import Listener, Network, advertised, host, listener, network
 from sipcgi.config.quantity import FALSE, TRUE, count, duration, scalar, size, switch
-from sipcgi.config.unsupported import with_socket, with_store, without_reroute
+from sipcgi.config.unsupported import with_store, without_reroute
 
 T = TypeVar("T")
 
@@ -107,6 +107,13 @@ def directory(value: object) -> str:
     return str(text)
 
 
+def file(value: object) -> str:
+    text = scalar(value)
+    if not text or "\0" in text:
+        raise ValueError("is no file")
+    return str(text)
+
+
 def store(value: object) -> str:
     """memory://, or sqlite:/// and a path."""
     text = scalar(value).strip()
@@ -152,6 +159,7 @@ Switch = Annotated[bool, PlainValidator(switch)]
 Reroute = Annotated[bool, PlainValidator(switch), AfterValidator(without_reroute)]
 # By names of their own: in the body of a model the name of a field stands for its default.
 # They may be absent, not empty.
+MaybeFile = Annotated[str | None, PlainValidator(file)]
 MaybeDirectory = Annotated[str | None, PlainValidator(directory)]
 MaybeDuration = Annotated[float | None, PlainValidator(duration)]
 MaybeOnError = Annotated[str | None, PlainValidator(on_error)]
@@ -175,9 +183,18 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+class Tls(Section):
+    """Whether the files are any good is seen in certificates."""
+
+    certificate: MaybeFile = None
+    key: MaybeFile = None
+    ca: MaybeFile = None
+
+
 class ListenEntry(Section):
-    url: Annotated[Listener, PlainValidator(listener), AfterValidator(with_socket)]
+    url: Annotated[Listener, PlainValidator(listener)]
     advertise: Annotated[str | None, PlainValidator(advertised)] = None
+    tls: Annotated[Tls, BeforeValidator(_mapping)] = Tls()
 
 
 class Scripts(Section):
@@ -216,6 +233,8 @@ class File(Section):
     """The outermost level."""
 
     listen: OneOrMore[Annotated[ListenEntry, BeforeValidator(_url)]] = []
+    tls: Tls = Tls()
+    """For every listener that has none of its own."""
     domains: Several[Host] = []
     relay: Several[Net] = [IPv4Network("127.0.0.0/8"), IPv6Network("::1")]
     scripts: Scripts = Scripts()
@@ -233,9 +252,11 @@ class File(Section):
 
 SECTIONS: dict[Path, type[BaseModel]] = {
     (): File,
+    ("tls",): Tls,
     ("scripts",): Scripts,
     ("routes", "*"): RouteEntry,
     ("listen", "*"): ListenEntry,
+    ("listen", "*", "tls"): Tls,
     ("location",): Location,
 }
 

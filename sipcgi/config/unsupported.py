@@ -3,16 +3,7 @@
 Each works as soon as nothing here names it any more. Every function raises ValueError.
 """
 
-from sipcgi.config.place import Listener
-
-SCHEMES = frozenset(("tls", "ws", "wss"))
 STORES = frozenset(("sqlite",))
-
-
-def with_socket(listener: Listener) -> Listener:
-    if listener.scheme in SCHEMES:
-        raise ValueError(f"{listener.scheme}:// is not supported yet")
-    return listener
 
 
 def with_store(url: str) -> str:

@@ -11,6 +11,7 @@ import trio
 
 from sipcgi.errors import Unreachable
 from sipcgi.flow import Flow, HostPort
+from sipcgi.net.coding import Coding
 from sipcgi.net.complaint import Complaints
 from sipcgi.net.intake import Intake
 from sipcgi.net.stream import Connection, Opener
@@ -36,14 +37,18 @@ class Pool:
         self.failed = failed
         self.most = most if most is not None else most_connections()
         self.by_number: dict[int, Connection] = {}
-        self.by_remote: dict[tuple[str, HostPort], Connection] = {}
+        self.by_remote: dict[tuple[str, HostPort, str | None], Connection] = {}
         self.by_host: Counter[str] = Counter()
+        self._turn = trio.Semaphore(1)
         # never used twice, not even by the next process: registered flows may outlive us (RFC 5626 5.3)
         self._numbers = itertools.count(time.time_ns() // 1000)
 
-    def find(self, transport: str, remote: HostPort) -> Flow | None:
-        """RFC 3261 18.1.1: an existing connection to that address, port and transport is used again."""
-        connection = self.by_remote.get((transport, remote))
+    def find(self, transport: str, remote: HostPort, name: str | None = None) -> Flow | None:
+        """RFC 3261 18.1.1: an existing connection to that address, port and transport is used again.
+
+        With a `name`, only one of ours whose far end has proved to have it: an address may serve many.
+        """
+        connection = self.by_remote.get((transport, remote, name))
         return None if connection is None or connection.scope.cancel_called else connection.flow
 
     def is_open(self, flow: Flow) -> bool:
@@ -63,12 +68,20 @@ class Pool:
         self.complaints.say("too many connections", f"{host}: too many connections, one more is refused")
         return False
 
-    def start(self, transport: str, local: HostPort, remote: HostPort, open_stream: Opener) -> Flow:
+    def start(
+        self,
+        transport: str,
+        local: HostPort,
+        remote: HostPort,
+        open_stream: Opener,
+        coding: Coding,
+        name: str | None = None,
+    ) -> Flow:
         """Begins a connection, accepted or our own."""
         flow = Flow(transport, local, remote, next(self._numbers))
-        connection = Connection(flow, self.intake, self._lost)
+        connection = Connection(flow, self.intake, self._lost, coding, name, self._turn)
         self.by_number[flow.connection] = connection
-        self.by_remote[transport, remote] = connection
+        self.by_remote[transport, remote, name] = connection
         self.by_host[remote.host] += 1
         self.nursery.start_soon(connection.run, open_stream)
         return flow
@@ -76,8 +89,9 @@ class Pool:
     def _lost(self, connection: Connection, reason: str | None) -> None:
         flow = connection.flow
         del self.by_number[flow.connection]
-        if self.by_remote.get((flow.transport, flow.remote)) is connection:
-            del self.by_remote[flow.transport, flow.remote]
+        key = (flow.transport, flow.remote, connection.name)
+        if self.by_remote.get(key) is connection:
+            del self.by_remote[key]
         self.by_host[flow.remote.host] -= 1
         if not self.by_host[flow.remote.host]:
             del self.by_host[flow.remote.host]

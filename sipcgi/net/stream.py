@@ -8,16 +8,20 @@ import trio
 
 from sipcgi.errors import Unreachable
 from sipcgi.flow import Flow
+from sipcgi.net.coding import Coding, Ended, Framed
 from sipcgi.net.intake import Intake
-from sipcgi.sip.framing import PING, PONG, Item, KeepAlive, StreamFramer
+from sipcgi.sip.framing import PING, PONG, Item, KeepAlive
 from sipcgi.sip.parser import MessageError
 
 IDLE = 300.0  # seconds without a message or keep-alive; RFC 3261 18 asks for 64*T1 at least
 SILENT = 30.0  # the same for a connection on which nothing ever passed
 HALF = 10.0  # seconds that the rest of a begun message may take
 OPENING = 10.0  # seconds for connecting
+HANDSHAKE = 5.0  # seconds for all that TLS and WebSocket have to say before the first message
+PROBE = 45.0  # seconds of silence before the peer is asked for a sign of life: proxies of HTTP often wait for 60
 STALLED = 30.0  # seconds that a peer may take no octets at all
 MOST_UNSENT = 1024 * 1024  # octets that may wait for a slow peer
+MOST_HELD = 1000  # messages that may wait for the end of a handshake
 CHUNK = 16 * 1024  # octets read at once: about a millisecond of messages
 
 Opener = Callable[[], Awaitable[tuple[trio.abc.Stream, socket.socket | None]]]
@@ -26,39 +30,56 @@ Opener = Callable[[], Awaitable[tuple[trio.abc.Stream, socket.socket | None]]]
 class Connection:
     """One connection. `unsent` is empty, or a task is about to send it; `used` tells whether anything ever passed.
 
+    `held` are messages that wait for the end of the handshake. `begun` is when the handshake or a message began,
+    `heard` when the last octet came or went, `probed` whether the peer was asked for a sign of life since.
+    `name` is whom we asked to be connected to, where a certificate had to tell. `turn` is shared by all handshakes.
     `lost` is called when it ends, with the reason if messages may have been lost by it.
     """
 
     __slots__ = (
         "begun",
         "broken",
+        "coding",
         "direct",
         "error",
         "flow",
-        "framer",
         "heard",
+        "held",
         "intake",
         "lost",
+        "name",
         "nursery",
+        "probed",
         "scope",
         "stream",
+        "turn",
         "unsent",
         "used",
     )
 
-    def __init__(self, flow: Flow, intake: Intake, lost: Callable[["Connection", str | None], None]) -> None:
+    def __init__(
+        self,
+        flow: Flow,
+        intake: Intake,
+        lost: Callable[["Connection", str | None], None],
+        coding: Coding | None = None,
+        name: str | None = None,
+        turn: trio.Semaphore | None = None,
+    ) -> None:
         self.flow = flow
         self.intake = intake
         self.lost = lost
-        self.framer = StreamFramer()
+        self.coding = coding or Framed()
+        self.name = name
+        self.turn = turn or trio.Semaphore(1)
         self.unsent = bytearray()
+        self.held: list[bytes] = []
         self.stream: trio.abc.Stream | None = None
         self.direct: socket.socket | None = None
         self.nursery: trio.Nursery | None = None
         self.scope = trio.CancelScope()
         self.error: str | None = None
-        self.broken = False
-        self.used = False
+        self.broken = self.used = self.probed = False
         self.heard = self.begun = 0.0
 
     async def run(self, open_stream: Opener) -> None:
@@ -73,8 +94,8 @@ class Connection:
                         await self.read(self.stream)
                         self.end("closed")
         finally:
-            self.scope.cancel()
-            self.lost(self, (self.error or "closed") if self.broken or self.unsent else None)
+            self.end("closed")  # if nothing else has ended it
+            self.lost(self, (self.error or "closed") if self.broken or self.unsent or self.held else None)
             if self.stream is not None:
                 await trio.aclose_forcefully(self.stream)
 
@@ -89,7 +110,9 @@ class Connection:
 
     async def read(self, stream: trio.abc.Stream) -> None:
         """Until the peer ends it, breaks the rules, or is silent for too long."""
-        self.heard = trio.current_time()
+        self.begun = trio.current_time()
+        if not await self.take(b""):  # a handshake may be ours to begin
+            return
         while True:
             data = None
             with trio.move_on_at(self.deadline()):
@@ -98,39 +121,91 @@ class Connection:
                 except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
                     self.end(str(error), broken=True)
             if data is None:
-                if trio.current_time() >= self.deadline():
+                if trio.current_time() >= self.deadline() and not self.patient():
                     return
                 continue  # something was sent meanwhile
-            if not data or not self.fed(bytes(data)):
+            if not data or not await self.take(bytes(data)):
                 return
 
+    async def take(self, data: bytes) -> bool:
+        """As `fed`. The steps of handshakes, which may take a millisecond, are one after the other, not all at once."""
+        if self.coding.ready:
+            return self.fed(data)
+        async with self.turn:
+            fed = self.fed(data)
+            await trio.lowlevel.checkpoint()  # the other tasks have their turn before the next handshake
+            return fed
+
     def deadline(self) -> float:
-        """When the connection ends unless more comes."""
-        if self.framer.pending:
-            return self.begun + HALF
-        return self.heard + (IDLE if self.used else SILENT)
+        """When something is to be done unless more comes."""
+        if self.coding.pending:
+            return self.begun + (HALF if self.coding.ready else HANDSHAKE)
+        if not self.used:
+            return self.heard + SILENT
+        return self.heard + (IDLE if self.probed else PROBE)
+
+    def patient(self) -> bool:
+        """What is done at the deadline; whether the connection goes on."""
+        if not self.coding.ready:
+            self.complain("no handshake in time")
+            self.end("no handshake in time")
+        if self.coding.pending or not self.used or self.probed:
+            return False
+        self.probed = True
+        self.coding.probe()
+        self.answer()
+        return True
 
     def fed(self, data: bytes) -> bool:
         """Hands over what is complete; False when the stream cannot be understood any more."""
         now = trio.current_time()
-        self.heard = now
-        if not self.framer.pending:
+        self.heard, self.probed = now, False
+        if not self.coding.pending:
             self.begun = now
         while True:  # feed gives what comes before an error, and then the error
+            items = None
             try:
-                items = self.framer.feed(data)
+                items = self.coding.feed(data)
             except MessageError as error:
                 self.intake.unparsable(error, self.flow)
                 if error.fatal:
                     self.end(str(error))
                     return False
-                items = None
+            except Ended as ended:
+                self.ended(ended)
+                return False
+            except Exception:  # the guard of intake, around what others wrote for hostile octets
+                self.intake.failed(None, self.flow)
+                self.end("failed", broken=True)
+                return False
             if items == []:
+                self.answer()
                 return True
             for item in items or ():
                 self.handle(item)
             self.begun = now
             data = b""
+
+    def ended(self, ended: Ended) -> None:
+        if not ended.orderly:
+            self.complain(str(ended))
+        self.answer()
+        self.end(str(ended), broken=not ended.orderly and self.used)
+
+    def complain(self, text: str) -> None:
+        kind = "connecting" if self.held else "connection"  # no scanner hides what keeps us from a peer
+        self.intake.complaints.say(kind, f"{self.flow.transport} {self.flow.remote}: {text}")
+
+    def answer(self) -> None:
+        """Sends what the protocol has to say, and at the end of the handshake what was held."""
+        with suppress(Unreachable):
+            octets = self.coding.answer()
+            if octets:
+                self.write(octets)
+            if self.held and self.coding.ready:
+                held, self.held = self.held, []
+                for message in held:
+                    self.transmit(message)
 
     def handle(self, item: Item) -> None:
         if item is PING:
@@ -140,27 +215,49 @@ class Connection:
             self.used = True
             self.intake.message(item, self.flow)
 
-    def send(self, data: bytes) -> None:
+    def send(self, message: bytes) -> None:
         """At once if the kernel takes it, else in the background. Raises Unreachable."""
         if self.scope.cancel_called:
             raise Unreachable(f"{self.flow.remote}: {self.error or 'closed'}")
-        sent, self.used, self.heard = 0, True, trio.current_time()
+        self.used, self.heard = True, trio.current_time()
+        if self.coding.ready:
+            self.transmit(message)
+        else:
+            self.hold(message)
+
+    def hold(self, message: bytes) -> None:
+        self.held.append(message)
+        if len(self.held) > MOST_HELD or sum(map(len, self.held)) > MOST_UNSENT:
+            self.end("no handshake yet, and too many messages wait", broken=True)
+            raise Unreachable(f"{self.flow.remote}: {self.error}")
+
+    def transmit(self, message: bytes) -> None:
+        try:
+            octets = self.coding.message(message)
+        except Ended as ended:
+            self.end(str(ended), broken=True)
+            raise Unreachable(f"{self.flow.remote}: {ended}") from ended
+        self.write(octets)
+
+    def write(self, octets: bytes) -> None:
+        """Raises Unreachable."""
+        sent = 0
         if not self.unsent and self.direct is not None:
             try:
-                sent = self.direct.send(data)
+                sent = self.direct.send(octets)
             except BlockingIOError:
                 pass
             except OSError as error:
                 self.end(error.strerror or "broken", broken=True)
                 raise Unreachable(f"{self.flow.remote}: {error.strerror}") from error
-            if sent == len(data):
+            if sent == len(octets):
                 return
         if len(self.unsent) > MOST_UNSENT:
             self.end("takes its messages too slowly", broken=True)
             raise Unreachable(f"{self.flow.remote}: {self.error}")
         if not self.unsent and self.nursery is not None:
             self.nursery.start_soon(self.flush)
-        self.unsent += data[sent:]
+        self.unsent += octets[sent:]
 
     async def flush(self) -> None:
         assert self.stream is not None
@@ -181,3 +278,8 @@ class Connection:
         if not self.scope.cancel_called:
             self.error, self.broken = reason, broken
             self.scope.cancel()
+            self.coding.close()
+            goodbye = self.coding.answer()
+            if goodbye and self.direct is not None and not self.unsent:
+                with suppress(OSError):
+                    self.direct.send(goodbye)

@@ -1,4 +1,4 @@
-"""TCP: accepting and connecting (RFC 3261 18)."""
+"""TCP, and what runs over it: accepting and connecting (RFC 3261 18)."""
 
 import contextlib
 import errno
@@ -7,10 +7,12 @@ from functools import partial
 
 import trio
 
+from sipcgi.errors import Unreachable
 from sipcgi.flow import Flow, HostPort
 from sipcgi.net.complaint import Complaints
 from sipcgi.net.interface import family
 from sipcgi.net.pool import Pool, stream_of
+from sipcgi.net.scheme import Codings
 
 BACKLOG = 1024
 BATCH = 64  # connections accepted before other tasks have their turn
@@ -37,12 +39,17 @@ def open_socket(host: str, port: int) -> socket.socket:
 
 
 class TcpEndpoint:
-    """One listening socket, and the connections that came in through it or were opened from its address."""
+    """One listening socket, and the connections that came in through it or were opened from its address.
 
-    transport = "TCP"
+    Other `codings` count for the connections to come.
+    """
 
-    def __init__(self, sock: socket.socket, pool: Pool, complaints: Complaints) -> None:
+    def __init__(
+        self, transport: str, sock: socket.socket, codings: Codings, pool: Pool, complaints: Complaints
+    ) -> None:
+        self.transport = transport
         self.socket = sock
+        self.codings = codings
         self.local = HostPort(*sock.getsockname()[:2])
         self.sent_by = str(self.local)
         self.pool = pool
@@ -67,13 +74,14 @@ class TcpEndpoint:
                 return
             except OSError as error:
                 if error.errno in _EXHAUSTED:
-                    self.complaints.say("accept", f"tcp://{self.local}: {error.strerror}")
+                    self.complaints.say("accept", f"{self.transport.lower()}://{self.local}: {error.strerror}")
                     await trio.sleep(PAUSE)
                 return
             sock.setblocking(False)
             remote = HostPort(*address[:2])
             if self.pool.room(remote.host):
-                self.pool.start(self.transport, self.local, remote, partial(self.accepted, sock))
+                opener = partial(self.accepted, sock)
+                self.pool.start(self.transport, self.local, remote, opener, self.codings.accepted())
             else:
                 sock.close()
 
@@ -94,10 +102,14 @@ class TcpEndpoint:
             raise
         return stream_of(sock), sock
 
-    def flow(self, remote: HostPort) -> Flow:
-        return self.pool.find(self.transport, remote) or self.pool.start(
-            self.transport, self.local, remote, partial(self.connect, remote)
-        )
+    def flow(self, remote: HostPort, name: str | None = None) -> Flow:
+        flow = self.pool.find(self.transport, remote, name)
+        if flow is not None:
+            return flow
+        if self.codings.opened is None:
+            raise Unreachable(f"{self.transport.lower()} {remote}: its connection has ended, and it takes none from us")
+        coding = self.codings.opened(name or remote.host.partition("%")[0])
+        return self.pool.start(self.transport, self.local, remote, partial(self.connect, remote), coding, name)
 
     def is_open(self, flow: Flow) -> bool:
         return self.pool.is_open(flow)

@@ -1,20 +1,21 @@
 """The transport layer as the engine sees it (RFC 3261 section 18): all sockets, whatever protocol they speak."""
 
 import errno
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 
 import trio
 
 from sipcgi.errors import Unreachable
 from sipcgi.flow import Flow, HostPort
 from sipcgi.net import tcp, udp
-from sipcgi.net.address import bracketed, numeric
+from sipcgi.net.address import bracketed, canonical, numeric
 from sipcgi.net.complaint import Complaints, Log
-from sipcgi.net.endpoint import DEFAULT_PORTS, Endpoint, Listener
+from sipcgi.net.endpoint import DEFAULT_PORTS, Endpoint, Listener, url
 from sipcgi.net.identity import Identity, machine_names
 from sipcgi.net.intake import Intake, Receive
 from sipcgi.net.interface import WILDCARDS, Sources, addresses
 from sipcgi.net.pool import Failed, Pool
+from sipcgi.net.scheme import Codings, codings
 from sipcgi.sip.message import Request, Response
 
 Key = tuple[str, HostPort]
@@ -51,16 +52,18 @@ class Transport:
     async def open(self, nursery: trio.Nursery, listeners: Iterable[Listener]) -> None:
         """Listens there and nowhere else: a later call opens what is new and closes what is no longer wanted.
 
-        Raises OSError, which names the listener, and has then changed nothing.
+        Certificates are read again, and count for the connections to come. Raises OSError, which names the listener,
+        and has then changed nothing.
         """
         if self._pool is None:
             self._pool = Pool(nursery, self._intake, self.complaints, self._failed)
             self._names = await machine_names()
         wanted = await self._wanted(listeners)
+        spoken = await codings(wanted)
         opened: dict[Key, Endpoint] = {}
         try:
             for key, listener in wanted.items():
-                if key not in self._asked and (endpoint := self._bind(key, listener)) is not None:
+                if key not in self._asked and (endpoint := self._bind(key, listener, spoken)) is not None:
                     opened[key] = endpoint
             if wanted.keys().isdisjoint(self._asked.keys() | opened.keys()):
                 raise OSError("there is no address to listen on")
@@ -74,6 +77,8 @@ class Transport:
         for key, endpoint in self._asked.items():
             advertised = wanted[key].advertise or endpoint.local.host
             endpoint.sent_by = f"{bracketed(advertised)}:{endpoint.local.port}"
+            if isinstance(endpoint, tcp.TcpEndpoint):
+                endpoint.codings = spoken[key]
         self._learn()
         for endpoint in opened.values():
             nursery.start_soon(endpoint.serve)
@@ -89,16 +94,16 @@ class Transport:
             try:
                 hosts, left_out = await addresses(listener.host)
             except OSError as error:
-                raise OSError(f"{_url(listener)}: {error.strerror or error}") from error
+                raise OSError(f"{url(listener)}: {error.strerror or error}") from error
             if left_out:
-                self.log.info(f"{_url(listener)}: link-local addresses are left out: {', '.join(left_out)}")
+                self.log.info(f"{url(listener)}: link-local addresses are left out: {', '.join(left_out)}")
             if not hosts:
-                self.log.info(f"{_url(listener)}: there is no such address on this machine")
+                self.log.info(f"{url(listener)}: there is no such address on this machine")
             for host in hosts:
                 wanted.setdefault((listener.scheme.upper(), HostPort(host, listener.port)), listener)
         return wanted
 
-    def _bind(self, key: Key, listener: Listener) -> Endpoint | None:
+    def _bind(self, key: Key, listener: Listener, spoken: dict[Key, Codings]) -> Endpoint | None:
         """None for an address of a wildcard that the machine has, but does not let us use (yet)."""
         transport, (host, port) = key
         assert self._pool is not None
@@ -106,12 +111,11 @@ class Transport:
         try:
             if transport == "UDP":
                 endpoint = udp.UdpEndpoint(udp.open_socket(host, port), self._intake, self.complaints)
-            elif transport == "TCP":
-                endpoint = tcp.TcpEndpoint(tcp.open_socket(host, port), self._pool, self.complaints)
             else:
-                raise OSError(f"{listener.scheme} is not supported")
+                sock = tcp.open_socket(host, port)
+                endpoint = tcp.TcpEndpoint(transport, sock, spoken[key], self._pool, self.complaints)
         except OSError as error:
-            text = f"{_url(listener)}: {key[1]}: {error.strerror or error}"
+            text = f"{url(listener)}: {key[1]}: {error.strerror or error}"
             if numeric(listener.host) in WILDCARDS and error.errno in _NO_SUCH_ADDRESS:
                 self.log.warning(text)
                 return None
@@ -138,6 +142,13 @@ class Transport:
         """URLs, like udp://192.0.2.1:5060."""
         return [f"{transport.lower()}://{local}" for transport, local in self._endpoints]
 
+    def supported(self) -> Set[tuple[str, bool]]:
+        """The transports by which requests can leave, each with False for IPv4 and True for IPv6.
+
+        Over WebSocket nobody is called who did not come (RFC 7118 4).
+        """
+        return {choice for choice in self._choices if choice[0] not in ("WS", "WSS")}
+
     def send(self, data: bytes, flow: Flow) -> None:
         """Never waits. Raises Unreachable; what fails later is told to `failed`."""
         endpoint = self._endpoints.get(flow[:2])
@@ -145,8 +156,12 @@ class Transport:
             raise Unreachable(f"{flow.transport.lower()} {flow.local}: not listening there any more")
         endpoint.send(data, flow)
 
-    def flow_to(self, transport: str, remote: HostPort) -> Flow:
-        """The flow by which a request goes to a numeric address. Raises Unreachable."""
+    def flow_to(self, transport: str, remote: HostPort, name: str | None = None) -> Flow:
+        """The flow by which a request goes to a numeric address. Raises Unreachable.
+
+        `name` is the domain that led there: over TLS, the server's certificate must be for it, and without a name
+        for the address (RFC 3261 26.3.2.2). A WebSocket is only to be reached while it is connected to us.
+        """
         host = numeric(remote.host)
         if host is None or not 0 < remote.port < 65536:
             raise Unreachable(f"{remote} is no address")
@@ -155,10 +170,11 @@ class Transport:
         choices = self._choices.get((transport, ":" in host))
         if not choices:
             raise Unreachable(f"{transport.lower()} {remote}: no socket of ours for it")
-        if transport != "UDP" and self._pool is not None and (flow := self._pool.find(transport, remote)):
+        name = _certified(transport, name)
+        if transport != "UDP" and self._pool is not None and (flow := self._pool.find(transport, remote, name)):
             return flow
         endpoint = choices[0] if len(choices) == 1 else self._choose(choices, remote)
-        return endpoint.flow(remote)
+        return endpoint.flow(remote, name)
 
     def _choose(self, choices: list[Endpoint], remote: HostPort) -> Endpoint:
         """The one whose address the kernel would take, so that Via tells the truth; else any that is no loopback."""
@@ -176,7 +192,11 @@ class Transport:
             if endpoint is None or endpoint.is_open(flow):
                 return flow
             # 18.2.2: the connection is gone, so a new one to the source, at the port of sent-by
-            return endpoint.flow(HostPort(flow.remote.host, via.port or DEFAULT_PORTS[flow.transport]))
+            remote = HostPort(flow.remote.host, via.port or DEFAULT_PORTS[flow.transport])
+            try:
+                return endpoint.flow(remote, _certified(flow.transport, via.host))
+            except Unreachable:
+                return flow  # on which nothing can be sent, as its sender will see
         maddr = via.params.get("maddr")
         if maddr:
             host = numeric(maddr)
@@ -200,8 +220,9 @@ class Transport:
         return self._identity.is_ours(host, port)
 
 
-def _url(listener: Listener) -> str:
-    return f"{listener.scheme}://{bracketed(listener.host)}:{listener.port}"
+def _certified(transport: str, name: str | None) -> str | None:
+    """The name that a certificate must be for, in one spelling; None for an address."""
+    return canonical(name) if transport == "TLS" and name and numeric(name) is None else None
 
 
 def _is_loopback(host: str) -> bool:

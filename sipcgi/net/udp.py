@@ -113,7 +113,7 @@ class UdpEndpoint:
         flow = self.flows[address] = Flow("UDP", self.local, HostPort(*address[:2]))
         return flow
 
-    def flow(self, remote: HostPort) -> Flow:
+    def flow(self, remote: HostPort, name: str | None = None) -> Flow:
         return Flow("UDP", self.local, remote)
 
     def is_open(self, flow: Flow) -> bool:

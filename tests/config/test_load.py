@@ -241,7 +241,7 @@ def test_every_mistake_at_once(site: Any) -> None:
         ":26: routes.2.reroute: 'maybe' is neither true nor false",
         ":27: routes.3: must be a mapping: lines of 'key: value', indented below it",
         ":29: location.store: 'redis://x' is no store: there are memory:// and sqlite:///FILE",
-        ":30: colour: unknown key: there are listen, domains, relay, scripts, routes, location",
+        ":30: colour: unknown key: there are listen, tls, domains, relay, scripts, routes, location",
     ]
 
 

@@ -57,10 +57,13 @@ def test_keys_are_shown_as_they_are_written() -> None:
         ("routes: [{script: a, store: b}]", "; it belongs below location"),
         ("routes: [{script: a, domains: b}]", "; it belongs to the outermost level"),
         ("max_output: 1MiB", "; it belongs below scripts"),
+        ("certificate: x", "; it belongs below tls"),
+        ("tls: {cert: x}", ": there are certificate, key, ca"),
+        ("tls: {certificat: x}", "; did you mean 'certificate'?"),
         ("method: INVITE", "; it belongs below routes"),
         ("scripts: {time: 5s}", "; did you mean 'timeout'?"),
         ("location: {x: y}", ": there are store"),
-        ("listen: [{url: udp://x, x: y}]", ": there are url, advertise"),
+        ("listen: [{url: udp://x, x: y}]", ": there are url, advertise, tls"),
     ],
 )
 def test_what_an_unknown_key_may_have_been_meant_to_be(site: Any, text: str, meant: str) -> None:

@@ -1,14 +1,18 @@
 """A transport on the loopback, with what it received and logged; and a peer that speaks octets."""
 
 import socket
+import ssl
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 import trio
 import trio.lowlevel
+import trustme
 
 from sipcgi.flow import Flow, HostPort
 from sipcgi.logs import Log
+from sipcgi.net.endpoint import TlsSettings
 from sipcgi.net.transport import Transport
 from sipcgi.sip.message import Request, Response
 
@@ -19,6 +23,7 @@ class _Listener:
     host: str = "127.0.0.1"
     port: int = 0
     advertise: str | None = None
+    tls: TlsSettings | None = None
 
 
 @dataclass
@@ -72,6 +77,35 @@ class _Peer:
             return (await self.socket.recv(65536)).decode()
 
 
+class _Authority:
+    """Makes certificates, and the contexts of peers that trust them."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.ca = trustme.CA()
+        self.file = folder / "ca.pem"
+        self.ca.cert_pem.write_to_path(self.file)
+
+    def settings(self, *names: str) -> TlsSettings:
+        """Files with a certificate for names and addresses."""
+        certificate = self.ca.issue_cert(*names)
+        path = self.folder / f"{names[0]}.pem"
+        key = path.with_suffix(".key")
+        certificate.private_key_pem.write_to_path(key)
+        path.write_bytes(b"".join(blob.bytes() for blob in certificate.cert_chain_pems))
+        return TlsSettings(path, key, self.file)
+
+    def client(self) -> ssl.SSLContext:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        self.ca.configure_trust(context)
+        return context
+
+    def server(self, *names: str) -> ssl.SSLContext:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self.ca.issue_cert(*names).configure_cert(context)
+        return context
+
+
 def _octets(text: str | bytes) -> bytes:
     return text if isinstance(text, bytes) else text.replace("\n", "\r\n").encode()
 
@@ -80,6 +114,11 @@ def _local(transport: Transport, number: int = 0) -> HostPort:
     """Where a transport listens."""
     host, _, port = transport.listening()[number].partition("://")[2].rpartition(":")
     return HostPort(host.strip("[]"), int(port))
+
+
+@pytest.fixture(scope="session")
+def authority(tmp_path_factory):
+    return _Authority(tmp_path_factory.mktemp("tls"))
 
 
 @pytest.fixture

@@ -116,6 +116,13 @@ async def test_what_is_ours(transport, nursery, monkeypatch, Listener, local):
     assert not transport.is_ours("example.com", port)
 
 
+async def test_what_there_are_sockets_of(transport, nursery, Listener):
+    await transport.open(nursery, [Listener(), Listener("tcp"), Listener("ws"), Listener(host="::1")])
+    assert transport.supported() == {("UDP", False), ("TCP", False), ("UDP", True)}  # nobody is called over WS
+    transport.close()
+    assert transport.supported() == set()
+
+
 async def test_no_port_is_the_default_one(heard, log, nursery, Listener):
     transport = Transport(heard.receive, log)
     listener = Listener(host="127.0.0.57", port=5060)
