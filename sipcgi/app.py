@@ -112,7 +112,7 @@ class Server:
         self.core = Core(
             transport=self.transport,
             timers=timers,
-            resolver=Resolver(),
+            resolver=Resolver(self.transport.supported),
             ids=ids,
             token_key=TokenKey(os.urandom(32)),  # memory://: made anew; the dialogs' bindings are gone as well
             log=self.log,

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 from sipcgi.cgi.metavars import forget_cgi_fields
 from sipcgi.errors import ParseError, ScriptError, Unreachable
 from sipcgi.flow import Flow
+from sipcgi.net.blocklist import BLOCK, retry_after
+from sipcgi.net.resolver import Target as Server
 from sipcgi.proxy.forward import forward
 from sipcgi.proxy.loop import loop_hash
 from sipcgi.proxy.responses import upstream
@@ -95,12 +97,14 @@ class Branch:
         "cancelled",
         "client",
         "context",
+        "domain",
         "edits",
         "final",
         "flow",
         "hunt",
         "left",
         "progress",
+        "servers",
         "target",
         "timer_c",
     )
@@ -113,6 +117,10 @@ class Branch:
         if target.routes:  # a Path (RFC 3327 5.3), where the script does not say another way
             self.edits = with_routes(self.edits, target.routes)
         self.flow = target.flow
+        self.domain = ""
+        """Of the next hop: its certificate must be for it."""
+        self.servers: list[Server] = []
+        """Of the next hop (RFC 3263 4.3): the one that is being tried, then those to try after it."""
         self.client: ClientTransaction | None = None
         self.final: int | None = None
         self.left = False
@@ -138,14 +146,15 @@ class Branch:
                     # a tel URI that nothing turned into another: 404; any other scheme: 416 (RFC 3261 16.3 item 2)
                     self.local(404 if hop.scheme == "tel" else 416)
                     return
-                targets = self.context.core.resolver.resolve_now(hop)
-                if targets is None:
+                self.domain = hop.params.get("maddr") or hop.host
+                servers = self.context.core.resolver.resolve_now(hop)
+                if servers is None:
                     self.context.core.spawn(self.resolve, hop)
                     return
-                self.flow = self.context.core.transport.flow_to(targets[0].transport, targets[0].remote)
-            self.send(self.flow)
+                self.servers = servers
+            self.attempt()
         except Unreachable:
-            self.local(503)
+            self.failed(503)
         except ParseError as error:
             self.local(error.status)
         except ScriptError as error:  # an edit that cgi/output should have refused
@@ -156,14 +165,39 @@ class Branch:
         """The part of `start` that waits for a name server."""
         core = self.context.core
         try:
-            targets = await core.resolver.resolve(hop)
-            if self.final is not None:
-                return
-            self.flow = core.transport.flow_to(targets[0].transport, targets[0].remote)
-            self.send(self.flow)
-        except Unreachable:
+            self.servers = await core.resolver.resolve(hop)
             if self.final is None:
-                self.local(503)
+                self.attempt()
+        except Unreachable:
+            self.failed(503)
+        except (ParseError, ScriptError) as error:  # as in `start`
+            self.context.core.log.error(f"{error} ({self.context.request.call_id})")
+            self.local(500)
+
+    def attempt(self) -> None:
+        """Sends to the first of the servers, or over the flow that is given. Raises as `send` does."""
+        if self.servers:
+            self.flow = self.context.core.transport.flow_to(*self.servers[0], self.domain)
+        assert self.flow is not None
+        self.send(self.flow)
+
+    def next_server(self, blocked: float | None = BLOCK) -> bool:
+        """After a failure, which blocks the server for so long: to the next one, if any, in a new transaction (4.3)."""
+        if not self.servers or self.cancelled:
+            return False
+        failed = self.servers.pop(0)
+        if blocked:
+            self.context.core.resolver.note_failed(failed, blocked)
+        if not self.servers:
+            return False
+        if self.client is not None:
+            self.client.user = None  # it lingers for retransmissions, but has nothing more to say
+        self.progress = False
+        try:
+            self.attempt()
+        except Unreachable:
+            self.failed(503)
+        return True
 
     def send(self, flow: Flow) -> None:
         context = self.context
@@ -178,8 +212,9 @@ class Branch:
             record_route = f"<sip:{token}@{sent_by};lr{transport}>"
         forwarded = forward(request, uri=self.target.uri, via=via, record_route=record_route, edits=self.edits)
         if request.method == "INVITE":
-            self.timer_c = core.timers.start(TIMER_C, self.timer_c_fired)
-        self.client = core.transactions.send(forwarded, branch, flow, self)
+            self.restart_timer_c(TIMER_C, self.timer_c_fired)
+        client = core.transactions.send(forwarded, branch, flow, self)
+        self.client = client if self.flow is flow else self.client  # it may have failed at once: there is a next one
 
     def cancel(self, status: int | None = None) -> None:
         """Ends a pending branch: CANCEL after its first provisional (RFC 3261 9.1, 16.10).
@@ -222,6 +257,8 @@ class Branch:
                 return  # RFC 3261 16.7 item 5: never forwarded
             if not self.cancelled and self.timer_c is not None:
                 self.restart_timer_c(TIMER_C, self.timer_c_fired)
+        if status == 503 and self.final is None and self.next_server(retry_after(response.headers.get("retry-after"))):
+            return
         try:
             shaped = upstream(response, original=context.request)
         except ParseError:
@@ -234,7 +271,8 @@ class Branch:
 
     def failed(self, status: int) -> None:
         """The client transaction timed out (408) or could not send (503): RFC 3261 16.7 and 16.9."""
-        if self.final is None:
+        # RFC 3263 4.3: a server that answered provisionally has not failed
+        if self.final is None and (self.progress or not self.next_server()):
             self.local(status)
 
     def timer_c_fired(self) -> None:

@@ -31,7 +31,7 @@ def pass_on(core: Core, request: Request, target: Target) -> None:
         if found is None:
             core.spawn(resolve, core, request, target, hop)
         else:
-            transmit(core, request, target, core.transport.flow_to(*found[0]))
+            transmit(core, request, target, core.transport.flow_to(*found[0], domain(hop)))
     except Unreachable:
         return
 
@@ -39,9 +39,13 @@ def pass_on(core: Core, request: Request, target: Target) -> None:
 async def resolve(core: Core, request: Request, target: Target, hop: SipUri) -> None:
     try:
         found = await core.resolver.resolve(hop)
-        transmit(core, request, target, core.transport.flow_to(*found[0]))
+        transmit(core, request, target, core.transport.flow_to(*found[0], domain(hop)))
     except Unreachable:
         return
+
+
+def domain(hop: SipUri) -> str:
+    return hop.params.get("maddr") or hop.host
 
 
 def transmit(core: Core, request: Request, target: Target, flow: Flow) -> None:

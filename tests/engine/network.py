@@ -144,7 +144,7 @@ class Socket:
     def send(self, data: bytes, flow: Flow) -> None:
         self.network.send(data, self.address, flow.remote, flow.transport)
 
-    def flow_to(self, transport: str, remote: HostPort) -> Flow:
+    def flow_to(self, transport: str, remote: HostPort, name: str | None = None) -> Flow:
         if transport in self.closed or transport not in ("UDP", "TCP"):
             raise Unreachable(f"{transport} is not spoken")
         return Flow(transport, self.address, remote, 0 if transport == "UDP" else 1)

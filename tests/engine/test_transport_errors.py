@@ -139,7 +139,6 @@ def test_a_response_that_has_no_via_left_is_no_answer(world: World) -> None:
     assert call.final.status == 500
 
 
-@pytest.mark.xfail(strict=True, reason="BUG: only the first target of the resolver is tried")
 @pytest.mark.rfc("3263", "4.3")
 def test_the_next_server_of_a_name_is_tried_when_the_first_is_unreachable(world: World) -> None:
     alice, bob = world.phone("alice"), world.phone("bob")
@@ -151,7 +150,6 @@ def test_the_next_server_of_a_name_is_tried_when_the_first_is_unreachable(world:
     assert call.statuses == [200]
 
 
-@pytest.mark.xfail(strict=True, reason="BUG: only the first target of the resolver is tried")
 @pytest.mark.rfc("3263", "4.3")
 def test_the_next_server_of_a_name_is_tried_when_the_first_is_silent(world: World) -> None:
     alice, bob = world.phone("alice"), world.phone("bob")
