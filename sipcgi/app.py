@@ -40,7 +40,9 @@ from sipcgi.net.resolver import Resolver
 from sipcgi.net.transport import Transport
 from sipcgi.report import start_up_report
 from sipcgi.sip.message import Request, Response
+from sipcgi.stores.keyfile import load_or_make_key
 from sipcgi.stores.memory import MemoryStore
+from sipcgi.stores.sqlite import SqliteStore
 from sipcgi.transaction.timers import Timers
 
 if TYPE_CHECKING:
@@ -52,6 +54,8 @@ DRAIN = 32.0
 DRAIN_LOOK = 0.05
 LOG_INTERVAL = 0.1
 SWEEP_INTERVAL = 1.0
+SWEEP_MOST = 100
+"""Users looked at in one go: about 2 ms."""
 SOFTWARE = f"sipcgi/{__version__}"
 PASSED_ON = ("PATH", "LANG", "TZ", "HOME")
 """What scripts get of the server's environment (contract: the rest of the environment)."""
@@ -78,13 +82,22 @@ class Server:
         self.log = Log(time.time)
         self.clock = Clock()
         self.store = MemoryStore()
+        self.token_key = os.urandom(32)  # memory://: made anew; the dialogs' bindings are gone as well
         self.host = ExecHost(self.clock.timers, say=self.log.error)
 
     async def run(self) -> int:
+        try:
+            self.open_store()
+        except OSError as error:
+            self.flush()
+            print(self.configuration.mistake("location.store", str(error)), file=sys.stderr)
+            return EX_CONFIG
         with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
             async with trio.open_nursery() as nursery:
                 self.build(nursery)
                 nursery.start_soon(self.write_log)
+                if isinstance(self.store, SqliteStore):
+                    nursery.start_soon(self.store.run)
                 await nursery.start(self.host.run)
                 status = await self.open(nursery)
                 if status == 0:
@@ -101,6 +114,13 @@ class Server:
             print(f"loop: longest stand-still {self.watch.longest * 1000:.1f} ms", file=sys.stderr)
         return status
 
+    def open_store(self) -> None:
+        """Raises OSError."""
+        path = self.configuration.store_path
+        if path is not None:
+            self.store = SqliteStore(str(path), self.clock.timers.now, time.time, self.log)
+            self.token_key = load_or_make_key(f"{path}.key", self.log.warning)
+
     def build(self, nursery: trio.Nursery) -> None:
         """Makes the objects; those that know each other are joined at the end."""
         timers, ids = self.clock.timers, Ids()
@@ -114,7 +134,7 @@ class Server:
             timers=timers,
             resolver=Resolver(self.transport.supported),
             ids=ids,
-            token_key=TokenKey(os.urandom(32)),  # memory://: made anew; the dialogs' bindings are gone as well
+            token_key=TokenKey(self.token_key),
             log=self.log,
             spawn=nursery.start_soon,
             transactions=transactions,
@@ -207,7 +227,8 @@ class Server:
         """Forgets expired bindings, a little at a time."""
         while True:
             await trio.sleep(SWEEP_INTERVAL)
-            self.store.sweep(self.clock.timers.now())
+            while self.store.sweep(self.clock.timers.now(), SWEEP_MOST) == SWEEP_MOST:
+                await trio.lowlevel.checkpoint()
 
     async def write_log(self) -> None:
         """Writes what was logged, in a thread: a slow disk or terminal never stops the loop."""

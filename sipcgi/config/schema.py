@@ -8,7 +8,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from sipcgi.config.document import Path, Plain
 from sipcgi.config.place import Listener, Network, advertised, host, listener, network
 from sipcgi.config.quantity import FALSE, TRUE, count, duration, scalar, size, switch
-from sipcgi.config.unsupported import with_store, without_reroute
+from sipcgi.config.unsupported import without_reroute
 
 T = TypeVar("T")
 
@@ -166,7 +166,7 @@ MaybeOnError = Annotated[str | None, PlainValidator(on_error)]
 MaybeSize = Annotated[int | None, PlainValidator(size)]
 MaybeCount = Annotated[int | None, PlainValidator(count)]
 MaybeSwitch = Annotated[bool | None, PlainValidator(switch)]
-Store = Annotated[str, PlainValidator(store), AfterValidator(with_store)]
+Store = Annotated[str, PlainValidator(store)]
 Script = Annotated[str, PlainValidator(script)]
 OnError = Annotated[str, PlainValidator(on_error)]
 Method = Annotated[str, PlainValidator(method)]

@@ -10,6 +10,7 @@ from sipcgi.config.model import Configuration
 from sipcgi.config.schema import ON_ERROR
 from sipcgi.errors import ConfigError
 from sipcgi.hosts.directory import ScriptDirectory
+from sipcgi.stores.database import mistake
 
 
 def load_with_scripts(
@@ -28,6 +29,8 @@ def load_with_scripts(
     try:
         configuration = load(path, listen=listen, domains=domains, scripts=scripts)
         fatal, said = script_mistakes(configuration)
+        if (path := configuration.store_path) and (text := mistake(str(path))):
+            fatal.append(configuration.mistake("location.store", text))
     except ConfigErrors as error:
         errors = error.errors
         fatal, said = _look(error.scripts) if error.scripts else ([], [])

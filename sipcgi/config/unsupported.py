@@ -3,15 +3,6 @@
 Each works as soon as nothing here names it any more. Every function raises ValueError.
 """
 
-STORES = frozenset(("sqlite",))
-
-
-def with_store(url: str) -> str:
-    scheme = url.partition(":")[0]
-    if scheme in STORES:
-        raise ValueError(f"{scheme}:// is not supported yet: leave it out for memory://")
-    return url
-
 
 def without_reroute(on: bool) -> bool:
     if on:

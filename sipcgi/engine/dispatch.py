@@ -122,7 +122,7 @@ class Dispatch:
 
     def refuse(self, request: Request, flow: Flow, server: ServerTransaction, refusal: Refused) -> None:
         record = access_record(request, flow)
-        record.route, record.status = "-", refusal.status
+        record.route, record.status, record.to_final = "-", refusal.status, 0.0
         server.respond(
             build.response(request, refusal.status, refusal.reason, to_tag=server.tag(), headers=refusal.headers)
         )

@@ -8,7 +8,6 @@ from sipcgi.engine.domains import Domains
 from sipcgi.errors import ParseError, Refused
 from sipcgi.flow import Flow
 from sipcgi.registrar.register import Limits, address_of_record, register
-from sipcgi.registrar.saving import Saving
 from sipcgi.registrar.store import LocationStore
 from sipcgi.service import Action, Edits, Pending, Reply
 from sipcgi.sip.message import Request
@@ -43,7 +42,7 @@ class RegistrarService:
             return [Reply(error.status, f"Malformed {error.header or 'request'}")]
         answer = [Reply(200, "", Edits([*done.headers, ("Date", self.date())]))]  # RFC 3261 10.3 item 8
         saving = self.store.replace(aor, done.bindings) if done.changed else None
-        if not isinstance(saving, Saving):
+        if saving is None:
             return answer
         pending = Pending()
 

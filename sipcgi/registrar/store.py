@@ -1,9 +1,10 @@
 """What a location service offers to the server (RFC 3261 10.1); stores/ holds those that there are."""
 
-from collections.abc import Awaitable, Sequence
+from collections.abc import Sequence
 from typing import Protocol
 
 from sipcgi.registrar.bindings import Binding
+from sipcgi.registrar.saving import Saving
 from sipcgi.sip.uri import SipUri, TelUri, Uri, unescape
 
 
@@ -13,11 +14,11 @@ class LocationStore(Protocol):
     def bindings(self, aor: str, now: float) -> list[Binding]:
         """The current bindings of `aor`, in the order they registered; the list is the caller's."""
 
-    def replace(self, aor: str, bindings: Sequence[Binding]) -> Awaitable[None] | None:
+    def replace(self, aor: str, bindings: Sequence[Binding]) -> Saving | None:
         """Makes `bindings` all that `aor` has, wholly or not at all (RFC 3261 10.3 item 7).
 
-        None: it is done. What is to be awaited ends when it is safe to answer 200; it raises OSError when the bindings
-        could not be saved: then the former ones are back in place, and the answer is 500.
+        None: it is done. Else it counts at once, and the Saving ends when it is safe to answer 200, or with an OSError
+        when the bindings could not be saved: then the former ones are back in place, and the answer is 500.
         """
 
     def by_contact(self, uri: Uri, now: float, most: int = 16) -> list[tuple[str, Binding]]:

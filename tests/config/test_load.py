@@ -311,8 +311,7 @@ def test_folders_with_impossible_names_are_not_there(site: Any) -> None:
     assert mistake.startswith(":1: scripts.directory: there is no folder ")
 
 
-def test_a_store_is_relative_to_the_file_or_absolute(site: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sipcgi.config.unsupported.STORES", ())
+def test_a_store_is_relative_to_the_file_or_absolute(site: Any) -> None:
     text = "location: {{store: 'sqlite:///{}'}}\n"
     assert load(site.configure(text.format("a/../b.db"))).store_path == site.root / "conf" / "b.db"
     assert load(site.configure(text.format("/var/lib/b.db"))).store_path == Path("/var/lib/b.db")

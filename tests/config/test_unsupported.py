@@ -11,10 +11,6 @@ from sipcgi.config.mistakes import ConfigErrors
 @pytest.mark.parametrize(
     ("text", "wrong"),
     [
-        (
-            "location:\n  store: sqlite:///location.db",
-            ":2: location.store: sqlite:// is not supported yet: leave it out for memory://",
-        ),
         ("routes:\n- script: a.sh\n  reroute: true", ":3: routes.0.reroute: true is not supported yet"),
     ],
 )

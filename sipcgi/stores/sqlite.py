@@ -1,0 +1,168 @@
+"""Bindings in memory and in a file: `location.store: sqlite:///location.db`."""
+
+import gc
+import os
+import traceback
+from collections.abc import Callable, Sequence
+
+import trio
+
+from sipcgi.logs import Log
+from sipcgi.registrar.bindings import Binding
+from sipcgi.registrar.register import DEFAULT_LIMITS
+from sipcgi.registrar.saving import Saving
+from sipcgi.stores.database import Change, Corrupt, Database, set_aside
+from sipcgi.stores.memory import MemoryStore, _Record
+
+GROUP = 64
+"""Addresses-of-record that are written at once, without waiting for more."""
+GROUP_SECONDS = 0.005
+"""How long the first one waits for others: many share one transaction, for its price is that of the disk."""
+
+
+class _Unsaved:
+    """An address-of-record that was changed: what it had before, and who waits."""
+
+    __slots__ = ("former", "savings")
+
+    def __init__(self, former: tuple[Binding, ...]) -> None:
+        self.former = former
+        self.savings: list[Saving] = []
+
+
+class SqliteStore(MemoryStore):
+    """A LocationStore (registrar/store.py) that answers from memory and lets `run` write what changes to the file.
+
+    While one group is being written, what changes waits for the next: the file follows the memory in order, and one
+    thread at a time uses it. When a group cannot be written, the memory goes back to what the file holds.
+
+    `now` is the clock of Binding.expires_at, `wall` that of seconds since 1970. Raises OSError when the file cannot be
+    used; one that is damaged or no store is moved aside, and a new one begun.
+    """
+
+    def __init__(self, path: str, now: Callable[[], float], wall: Callable[[], float], log: Log) -> None:
+        super().__init__()
+        self.path = os.path.realpath(path)
+        self._now = now
+        self._wall = wall
+        self._log = log
+        self._unsaved: dict[str, _Unsaved] = {}
+        self._since = 0.0
+        self._some = trio.Event()
+        self._enough = trio.Event()
+        self._thread = trio.CapacityLimiter(1)  # its own: slow look-ups of names must not keep it waiting
+        self._taken_back = 0
+        try:
+            self._database = self._open()
+        except Corrupt as error:
+            super().__init__()
+            aside = set_aside(self.path, wall())
+            self._log.error(f"{self.path} {error}; it is now {aside}, and a new one is begun without registrations")
+            self._database = self._open()
+
+    def _open(self) -> Database:
+        database = Database(self.path)
+        collects = gc.isenabled()
+        gc.disable()  # there may be much to load, and no garbage in it
+        try:
+            for aor, bindings, keys in database.load(self._now(), self._ahead(), DEFAULT_LIMITS.maximum):
+                self._restore(aor, bindings, keys)
+        except (OSError, Corrupt):
+            database.close()
+            raise
+        finally:
+            if collects:
+                gc.enable()
+        if database.senseless:
+            self._log.warning(f"{self.path}: {database.senseless} rows make no sense and are left out")
+        return database
+
+    def _restore(self, aor: str, bindings: list[Binding], keys: list[str]) -> None:
+        """What MemoryStore.replace does with one who is not there yet, but nothing is parsed."""
+        record = self._records[aor] = _Record(tuple(bindings))
+        self._count += len(bindings)
+        self._schedule(aor, record)
+        for key in keys:
+            if self._contacts.setdefault(key, aor) != aor:  # a contact of several users
+                self._index(aor, (), bindings)
+
+    def _ahead(self) -> float:
+        return self._wall() - self._now()
+
+    def replace(self, aor: str, bindings: Sequence[Binding]) -> Saving:  # type: ignore[override]
+        """The change counts at once; what it returns ends when it is saved, or taken back."""
+        unsaved = self._unsaved.get(aor)
+        if unsaved is None:
+            record = self._records.get(aor)
+            unsaved = self._unsaved[aor] = _Unsaved(record.bindings if record else ())
+            if len(self._unsaved) == 1:
+                self._since = self._now()
+                self._some.set()
+            elif len(self._unsaved) == GROUP:
+                self._enough.set()
+        super().replace(aor, bindings)
+        saving = Saving()
+        unsaved.savings.append(saving)
+        return saving
+
+    async def run(self) -> None:
+        """Saves what changes until it is cancelled; what waits then is saved before it ends."""
+        try:
+            while True:
+                await self._some.wait()
+                with trio.move_on_after(max(0.0, self._since + GROUP_SECONDS - self._now())):
+                    await self._enough.wait()
+                with trio.CancelScope(shield=True):
+                    await self._save()
+        finally:
+            self.close()
+
+    async def _save(self) -> None:
+        unsaved, changes = self._take()
+        if not changes:  # all was taken back
+            return
+        try:
+            await trio.to_thread.run_sync(self._database.save, changes, self._ahead(), limiter=self._thread)
+        except OSError as error:
+            self._take_back(unsaved, error)
+            return
+        if self._taken_back:
+            self._log.info(f"{self.path} can be written again; changes taken back until then: {self._taken_back}")
+            self._taken_back = 0
+        self._tell(unsaved, None)
+
+    def _take(self) -> tuple[dict[str, _Unsaved], list[Change]]:
+        """All that waits."""
+        unsaved, self._unsaved = self._unsaved, {}
+        self._some, self._enough = trio.Event(), trio.Event()
+        records = self._records
+        return unsaved, [(aor, record.bindings if (record := records.get(aor)) else ()) for aor in unsaved]
+
+    def _take_back(self, unsaved: dict[str, _Unsaved], error: OSError) -> None:
+        """Nothing of it was saved."""
+        if not self._taken_back:
+            self._log.error(f"{error}: registrations are refused until it can be written again")
+        for aor, one in unsaved.items():
+            if later := self._unsaved.pop(aor, None):  # decided on what is taken back now
+                one.savings += later.savings
+            super().replace(aor, one.former)
+            self._taken_back += len(one.savings)
+        self._tell(unsaved, error)
+
+    def _tell(self, unsaved: dict[str, _Unsaved], error: OSError | None) -> None:
+        for one in unsaved.values():
+            for saving in one.savings:
+                try:
+                    saving.end(error)
+                except Exception:  # a bug in one who waits must not end the saving for all
+                    self._log.crash(f"after saving a registration:\n{traceback.format_exc()}")
+
+    def close(self) -> None:
+        """Saves what waits, which nobody is told any more, and closes the file. May be called again."""
+        _, changes = self._take()
+        try:
+            if changes:
+                self._database.save(changes, self._ahead())
+        except OSError as error:
+            self._log.error(f"{error}: changes that are lost: {len(changes)}")
+        self._database.close()
