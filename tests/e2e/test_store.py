@@ -18,8 +18,10 @@ def test_what_was_answered_with_200_survives_a_kill(serve: Callable[..., Server]
     server.process = server.start()
     server.ready()
     invite = alice.invite("sip:bob@example.com")
-    assert bob.expect("INVITE").uri == bob.contact
-    alice.cancel(invite)
+    request = bob.expect("INVITE")
+    assert request.uri == bob.contact
+    bob.answer(request, "486 Busy Here")
+    alice.ack(invite, alice.expect("SIP/2.0 486"))
     assert (server.folder / "location.db.key").stat().st_mode & 0o777 == 0o600
 
 
