@@ -5,7 +5,6 @@ It has no clock of its own: `now` comes in as a function, and engine/clock.py dr
 
 from collections.abc import Callable
 from heapq import heapify, heappop, heappush
-from math import ceil
 from typing import Any
 
 
@@ -48,9 +47,10 @@ class TimerQueue:
     def start(self, delay: float, callback: Callable[..., None], *arguments: Any) -> Timer:
         """Calls `callback(*arguments)` in `delay` seconds."""
         deadline = self.now() + delay
-        if self.grain:
-            grain = self.grain if delay >= 1 else self.grain / 4
-            deadline = ceil(deadline / grain) * grain
+        if grain := self.grain:
+            if delay < 1:
+                grain *= 0.25
+            deadline += -deadline % grain
         timer = Timer(deadline, callback, arguments, self)
         heap = self.heap
         self.started += 1

@@ -128,10 +128,8 @@ def _protocol_variables(headers: Headers) -> tuple[dict[str, str], list[str]]:
 
 def forget_cgi_fields(headers: Headers) -> None:
     """Takes CGI- fields out of what came from the network: they are the server's and the script's alone."""
-    for name in headers.names:
-        if name[:4] == "cgi-":
-            headers.remove(*[one for one in headers.names if one[:4] == "cgi-"])
-            return
+    if "cgi-" in "".join(headers.names):  # one search for all of them: this is asked of every message
+        headers.remove(*[name for name in headers.names if name[:4] == "cgi-"])
 
 
 @lru_cache(maxsize=1024)

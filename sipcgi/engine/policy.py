@@ -36,8 +36,8 @@ class Policy:
     def __init__(self, routes: Routes, scripts: Scripts, relay: Sequence[Network], fallback: Route) -> None:
         self.routes = routes
         self.scripts = scripts
-        self.fallback = fallback
         self.any_in_dialog = any(route.in_dialog for route in routes.routes)
+        self.by_name = lru_cache(maxsize=256)(lambda name: Choice(replace(fallback, script=name), name))
         self.may_relay = lru_cache(maxsize=4096)(lambda host: is_within(host, relay))
 
     def choose(self, request: Request, source: str, in_dialog: bool, is_ours: Ours) -> Choice | None:
@@ -55,8 +55,7 @@ class Policy:
         for stem in fallback_names(request.method, own_options=own):
             path = self.scripts.directory.find(stem)
             if path is not None:
-                name = os.path.basename(path)
-                return Choice(replace(self.fallback, script=name), name)
+                return self.by_name(os.path.basename(path))
         return None
 
 
