@@ -6,9 +6,9 @@ The hot path: header lines that nothing changes are never made again.
 from __future__ import annotations
 
 from sipcgi.proxy.edits import after_vias, edited, is_empty
-from sipcgi.proxy.route import is_loose
+from sipcgi.proxy.route import check_hops, is_loose
 from sipcgi.service import Edits
-from sipcgi.sip.address import Address
+from sipcgi.sip.address import parse_address
 from sipcgi.sip.grammar import split_list
 from sipcgi.sip.headers import Headers
 from sipcgi.sip.message import Request
@@ -30,8 +30,9 @@ def forward(
 
     `via` and `record_route` are the values to put on top, `breadth` the share of Max-Breadth (RFC 5393 5.3.3). A
     Record-Route, Max-Forwards or Max-Breadth of the edits takes the place of ours. Raises ScriptError for edits that
-    are not allowed, and ParseError for a Max-Forwards or first Route that does not parse.
+    are not allowed, and ParseError for a Max-Forwards of 0, or one or a first Route that does not parse.
     """
+    check_hops(request)
     printed: set[str] | tuple[str, ...] = ()
     body = request.body
     if edits is None or is_empty(edits):
@@ -106,7 +107,7 @@ def _strict(names: list[str], lines: list[str], uri: str) -> str:
     index, values = _first_route(names, lines)
     if not values or is_loose(values[0]):
         return uri
-    hop = str(Address.parse(values[0]).uri)
+    hop = str(parse_address(values[0]).uri)
     if len(values) == 1:
         del names[index], lines[index]
     else:
@@ -122,4 +123,4 @@ def _secure(names: list[str], lines: list[str], uri: str) -> bool:
     if uri[:5].lower() == "sips:":
         return True
     values = _first_route(names, lines)[1] if "route" in names else []
-    return bool(values) and Address.parse(values[0]).uri.scheme == "sips"
+    return bool(values) and parse_address(values[0]).uri.scheme == "sips"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from hashlib import blake2b
-from operator import itemgetter
 
 from sipcgi.errors import ParseError
 from sipcgi.sip.grammar import split_list
@@ -15,23 +14,18 @@ from sipcgi.sip.via import Via
 # request that comes back with another field is a spiral (RFC 5393 4.2.1). The top Via of RFC 3261 16.6 item 8 is left
 # out: with it no loop over a further hop would be found.
 _OF_THE_HOP = frozenset({"via", "max-forwards", "max-breadth", "record-route", "content-length", "cseq"})
-_NAME = itemgetter(0)
 
 
 def loop_hash(request: Request) -> str:
     """The second part of the branch: 16 hexadecimal digits over all that decides where `request` goes.
 
-    Of the request as it was preprocessed, before any target was chosen. The method has no part in it (RFC 5393 4.2.1),
-    nor has the order of differently named fields. The body is not looked into. Raises ParseError.
+    Of the request as it was preprocessed, before any target was chosen. The method has no part in it (RFC 5393 4.2.1).
+    The body is not looked into. Where another hop writes fields in a way of its own, the loop is found one round
+    later. Raises ParseError.
     """
     headers = request.headers
-    parts = [
-        (name, line[line.index(":") + 1 :].strip())
-        for name, line in zip(headers.names, headers.lines, strict=True)
-        if name not in _OF_THE_HOP
-    ]
-    parts.sort(key=_NAME)  # stable: the order of Routes counts
-    text = "\n".join([request.uri, str(request.cseq.number), *[f"{name} {value}" for name, value in parts]])
+    lines = [line for name, line in zip(headers.names, headers.lines, strict=True) if name not in _OF_THE_HOP]
+    text = "\n".join([request.uri, str(request.cseq.number), *lines])
     return blake2b(text.encode("utf-8", "surrogateescape"), digest_size=8).hexdigest()
 
 
@@ -41,11 +35,13 @@ def is_loop(request: Request, is_ours: Callable[[Via], bool]) -> bool:
     `is_ours` tells whether the sent-by of a Via is one that we put there. Vias of others are not looked into
     (RFC 5393 4.2.4). Our branches end with "." and the second part.
     """
-    vias = request.headers.all("via")
-    if len(vias) == 1 and "," not in vias[0]:
+    names, lines = request.headers.names, request.headers.lines
+    if names.count("via") == 1 and "," not in lines[names.index("via")]:
         return False  # the sender's own
     second = "." + loop_hash(request)
-    return any(second in value and _has_looped(value, second, is_ours) for value in vias)
+    if not [line for line in lines if second in line]:
+        return False
+    return any(second in value and _has_looped(value, second, is_ours) for value in request.headers.all("via"))
 
 
 def _has_looped(value: str, second: str, is_ours: Callable[[Via], bool]) -> bool:

@@ -31,15 +31,20 @@ def edit_response(response: Response, edits: Edits) -> Response:
 
 
 def withheld(request: Request, status: int) -> str | None:
-    """Why a response of our own with that status must not be sent, or None if it may. Raises ParseError."""
+    """Why a response of our own with that status must not be sent, or None if it may."""
     if request.method != "INVITE":
         if 100 < status < 200:
             return "no provisional response but 100 to another method than INVITE (RFC 4320 4.1)"
         if status == 408:
             return "no 408 to another method than INVITE (RFC 4320 4.2)"
-    elif 100 < status < 200 and "100rel" in [tag.lower() for tag in request.headers.elements("require")]:
+    elif 100 < status < 200 and "100rel" in _required(request):
         return "an unreliable provisional response where 100rel is required (RFC 3262 3)"
     return None
+
+
+def _required(request: Request) -> list[str]:
+    """Option tags in lower case, whatever else a malformed Require may hold."""
+    return [tag.strip(" \t").lower() for value in request.headers.all("require") for tag in value.split(",")]
 
 
 def _tag_of_script(edits: Edits) -> str | None:

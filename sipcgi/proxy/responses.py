@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from sipcgi.errors import ParseError
-from sipcgi.proxy.reply import edit_response
-from sipcgi.service import Edits
 from sipcgi.sip.grammar import split_list
 from sipcgi.sip.headers import Headers
 from sipcgi.sip.message import Request, Response
@@ -85,11 +83,11 @@ class ResponseContext:
         return best
 
 
-def upstream(response: Response, *, original: Request, edits: Edits | None = None) -> Response:
+def upstream(response: Response, *, original: Request) -> Response:
     """`response`, from a branch of `original`, in the shape in which it goes upstream (RFC 3261 16.7 items 3 and 9).
 
     Our Via is gone; From and To are those of `original` again, whatever a script made of them, with the To tag of the
-    response. Raises ParseError when no Via is left: then it was meant for us. Raises ScriptError for bad edits.
+    response. Raises ParseError when no Via is left: then it was meant for us.
     """
     names, lines = response.headers.names.copy(), response.headers.lines.copy()
     _drop_top_via(names, lines)
@@ -99,8 +97,7 @@ def upstream(response: Response, *, original: Request, edits: Edits | None = Non
     line, sent = lines[at], request.lines[request.names.index("to")]
     if not line.startswith(sent) or line[len(sent) :][:5] not in ("", ";tag="):
         lines[at] = _restored(sent, original, response)
-    shaped = Response(response.status, response.reason, Headers.of(names, lines), response.body)
-    return shaped if edits is None else edit_response(shaped, edits)
+    return Response(response.status, response.reason, Headers.of(names, lines), response.body)
 
 
 def without_top_via(response: Response) -> Response:

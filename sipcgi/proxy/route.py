@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from sipcgi.errors import ParseError
 from sipcgi.service import Edits
-from sipcgi.sip.address import Address
+from sipcgi.sip.address import parse_address
 from sipcgi.sip.grammar import split_list
 from sipcgi.sip.headers import Headers
 from sipcgi.sip.message import Request
@@ -21,34 +21,31 @@ class Preprocessed:
     request: Request
     tokens: tuple[str, ...] = ()
     """The user parts of our own entries, the first one first: there our Record-Route has its token."""
-    strict: bool = False
-    """Whether a strict router sent it, so that our entry was the Request-URI."""
 
 
 def preprocess(request: Request, is_ours: Callable[[SipUri], bool]) -> Preprocessed:
     """Takes out what names us (RFC 3261 16.4); `is_ours` tells whether a URI does. Raises ParseError."""
     target = request.target
-    params = target.params if type(target) is SipUri else None
-    if "route" not in request.headers.names and not (params and "maddr" in params):
+    if "route" not in request.headers.names and not (type(target) is SipUri and "maddr" in target.params):
         return Preprocessed(request)
     tokens: list[str] = []
-    strict = False
-    # Our Record-Route has an lr parameter; an address-of-record has none, and needs no Route to come here.
-    if type(target) is SipUri and "lr" in target.params and (elements := _elements(request)) and is_ours(target):
-        strict = True
+    routes = request.routes
+    # A strict router has put our Record-Route there. It has an lr parameter; an address-of-record has none.
+    if routes and type(target) is SipUri and "lr" in target.params and is_ours(target):
         _keep(tokens, target)
-        request = request.with_(uri=str(Address.parse(elements[-1]).uri), headers=_without(request, 0, 1))
+        request = request.rerouted(_without(request, 0, 1), str(routes[-1].uri))
+        routes = routes[:-1]
     request = _without_maddr(request, is_ours)
     count = 0
-    for element in _elements(request):
-        uri = Address.parse(element).uri
+    for route in routes:
+        uri = route.uri
         if type(uri) is not SipUri or not is_ours(uri):
             break
         count += 1  # more than one: a double Record-Route, one for each side, or a spiral; both end here
         _keep(tokens, uri)
     if count:
-        request = request.with_(headers=_without(request, count, 0))
-    return Preprocessed(request, tuple(tokens), strict)
+        request = request.rerouted(_without(request, count, 0))
+    return Preprocessed(request, tuple(tokens))
 
 
 def strip_routes(request: Request) -> Request:
@@ -57,36 +54,39 @@ def strip_routes(request: Request) -> Request:
         return request
     headers = request.headers.copy()
     headers.remove("route")
-    return request.with_(headers=headers)
+    return request.rerouted(headers)
 
 
 def next_hop(request: Request, *, uri: str | None = None, edits: Edits | None = None) -> Uri:
     """The URI that tells where to send `request`, not yet forwarded, towards `uri` (RFC 3261 16.6 item 7).
 
     The first Route of the edits, else of the request, else `uri`, or without it the Request-URI. A strict router in
-    the first Route is the next hop as well, for 16.6 item 6 makes it the Request-URI. Raises ParseError.
+    the first Route is the next hop as well, for 16.6 item 6 makes it the Request-URI. Raises ParseError, with status
+    483 when the request may go no further.
     """
+    check_hops(request)
     target = request.target if uri is None else parse_uri(uri)
-    route = _first_route(request, edits)
-    hop = target if route is None else Address.parse(route).uri
+    hop = _first_route(request, edits) or target
     if target.scheme == "sips" and type(hop) is SipUri and hop.scheme == "sip":
         return hop.with_(scheme="sips")  # 16.6 item 7: as if the input URI were a SIPS URI
     return hop
 
 
-def _first_route(request: Request, edits: Edits | None) -> str | None:
+def check_hops(request: Request) -> None:
+    """16.3 item 3: with Max-Forwards 0 a request is not forwarded, even if it was for us. Raises ParseError."""
+    if request.max_forwards == 0:
+        raise ParseError("Max-Forwards is 0", status=483, header="max-forwards")
+
+
+def _first_route(request: Request, edits: Edits | None) -> Uri | None:
     if edits is not None:
         for name, value in edits.headers:
             if name.lower() == "route" and (elements := split_list(value)):
-                return elements[0]
-        if "route" in edits.remove or any(name.lower() == "route" for name, _ in edits.headers):
+                return parse_address(elements[0]).uri
+        if "route" in edits.remove:
             return None
-    elements = _elements(request)
-    return elements[0] if elements else None
-
-
-def _elements(request: Request) -> list[str]:
-    return request.headers.elements("route")
+    routes = request.routes
+    return routes[0].uri if routes else None
 
 
 def _keep(tokens: list[str], uri: SipUri) -> None:
@@ -96,21 +96,26 @@ def _keep(tokens: list[str], uri: SipUri) -> None:
 
 def _without(request: Request, first: int, last: int) -> Headers:
     """The header fields without so many Route values at the beginning and at the end; other lines stay."""
-    left = len(_elements(request)) - last
-    headers = Headers()
+    count = len(request.routes)
+    if first + last == count:
+        headers = request.headers.copy()
+        headers.remove("route")
+        return headers
+    names: list[str] = []
+    lines: list[str] = []
     at = 0
     for name, line in zip(request.headers.names, request.headers.lines, strict=True):
         if name == "route":
             values = split_list(line[line.index(":") + 1 :].replace("\r\n", " "))
-            kept = [value for index, value in enumerate(values, at) if first <= index < left]
+            kept = [value for index, value in enumerate(values, at) if first <= index < count - last]
             at += len(values)
             if not kept:
                 continue
             if len(kept) < len(values):
                 line = f"Route: {', '.join(kept)}"
-        headers.names.append(name)
-        headers.lines.append(line)
-    return headers
+        names.append(name)
+        lines.append(line)
+    return Headers.of(names, lines)
 
 
 def _without_maddr(request: Request, is_ours: Callable[[SipUri], bool]) -> Request:
@@ -122,12 +127,14 @@ def _without_maddr(request: Request, is_ours: Callable[[SipUri], bool]) -> Reque
     transport = (target.params.get("transport") or ("tls" if target.scheme == "sips" else "udp")).upper()
     if transport != request.via.transport or not is_ours(target.with_(host=host)):
         return request
-    return request.with_(uri=str(target.with_(port=None, params=target.params.without("maddr", "transport"))))
+    default = 5061 if transport == "TLS" else 5060
+    port = target.port if target.port == default else None  # 16.4: any non-default port goes, too
+    return request.with_(uri=str(target.with_(port=port, params=target.params.without("maddr", "transport"))))
 
 
 def is_loose(route: str) -> bool:
     """Whether a Route value names a loose router (RFC 3261 19.1.1: lr). Raises ParseError."""
-    uri = Address.parse(route).uri
+    uri = parse_address(route).uri
     if type(uri) is not SipUri:
         raise ParseError(f"a Route of another scheme: {route[:80]!r}", header="route")
     return "lr" in uri.params

@@ -22,17 +22,22 @@ def validate(request: Request, *, supported_option_tags: frozenset[str] = frozen
         # 16.3 item 1: well-formed must be what the remaining steps and the forwarding use
         _ = request.via, request.from_, request.to, request.call_id, request.cseq, request.routes
         hops = request.max_forwards
-        required = request.headers.elements("proxy-require")
-        if not all(is_token(tag) for tag in required):
-            raise ParseError("bad option tag", header="proxy-require")
     except ParseError as error:
-        raise Refused(error.status, f"Bad {(error.header or 'Proxy-Require').title()}") from None
+        raise Refused(error.status, f"Bad {error.header}".title()) from None
     if type(target) is OtherUri:
         raise Refused(416)  # 16.3 item 2; tel URIs are understood: a script may turn them into others
     if hops == 0:
         raise Refused(483)  # 16.3 item 3
+    if "proxy-require" in request.headers.names:
+        _check_extensions(request, supported_option_tags)
+
+
+def _check_extensions(request: Request, supported: frozenset[str]) -> None:
+    """16.3 item 5. Option tags are tokens, so no comma is quoted."""
+    required = [tag.strip(" \t") for value in request.headers.all("proxy-require") for tag in value.split(",")]
+    if not all(is_token(tag) for tag in required if tag):
+        raise Refused(400, "Bad Proxy-Require")
+    unsupported = [tag for tag in required if tag and tag.lower() not in supported]
     # RFC 3261 8.2.2.3: never a reason to refuse an ACK or CANCEL
-    if required and request.method not in ("ACK", "CANCEL"):
-        unsupported = [tag for tag in required if tag.lower() not in supported_option_tags]
-        if unsupported:  # 16.3 item 5
-            raise Refused(420, headers=(("Unsupported", ", ".join(unsupported)),))
+    if unsupported and request.method not in ("ACK", "CANCEL"):
+        raise Refused(420, headers=(("Unsupported", ", ".join(unsupported)),))

@@ -28,10 +28,12 @@ class Address:
         """One address. Raises ParseError; "*" is not one."""
         text = text.strip(" \t")
         if text[:1] == '"':
-            end = end_of_quoted(text)
+            end = text.find('"', 1) + 1
+            if not end or "\\" in text[:end]:
+                end = end_of_quoted(text)
             display = unquote(text[:end])
-            start = len(text) - len(text[end:].lstrip(" \t"))
-            if text[start : start + 1] != "<":
+            start = text.find("<", end)
+            if start < 0 or text[end:start].strip(" \t"):
                 raise ParseError(f"'<' expected after the display name in {text[:80]!r}")
         else:
             start = text.find("<")

@@ -24,7 +24,10 @@ def response(
     headers: Iterable[tuple[str, str]] = (),
     body: bytes = b"",
 ) -> Response:
-    """A response to `request`; its To gets `to_tag`, unless it has a tag already or this is a 100."""
+    """A response to `request`; its To gets `to_tag`, unless it has a tag already or this is a 100.
+
+    Content-Length is made here, and not to be among `headers`.
+    """
     echoed = _ECHOED
     if status == 100:
         echoed = _ECHOED_IN_100
@@ -41,7 +44,8 @@ def response(
     made = Headers.of(names, lines)
     for name, value in headers:
         made.add(name, value)
-    made.set("Content-Length", str(len(body)))
+    names.append("content-length")
+    lines.append(f"Content-Length: {len(body)}")
     return Response(status, standard_reason(status) if reason is None else reason, made, body)
 
 
@@ -66,7 +70,8 @@ def cancel(request: Request) -> Request:
 
 def _of_transaction(request: Request, method: str, to: Message) -> Request:
     """A request of the same branch: top Via, From, Call-ID, CSeq number and Routes of `request`, the To of `to`."""
-    made = Headers([("Via", str(request.via))])
+    top = request.headers.lines[request.headers.names.index("via")]
+    made = Headers.of(["via"], [top if "," not in top else f"Via: {request.via}"])
     for name, line in zip(request.headers.names, request.headers.lines, strict=True):
         if name in ("from", "call-id", "route"):
             made.names.append(name)

@@ -146,7 +146,7 @@ class Headers:
     @classmethod
     def of(cls, names: list[str], lines: list[str]) -> Headers:
         """Made of the two lists as they are."""
-        headers = cls()
+        headers = cls.__new__(cls)
         headers.names = names
         headers.lines = lines
         return headers
@@ -203,16 +203,14 @@ class Headers:
 
     def remove(self, *names: str) -> None:
         """Drops all fields of those names."""
+        if len(names) == 1 and self.names.count(names[0]) == 1:
+            index = self.names.index(names[0])
+            del self.names[index], self.lines[index]
+            return
         kept = [index for index, name in enumerate(self.names) if name not in names]
         if len(kept) != len(self.names):
             self.lines = [self.lines[index] for index in kept]
             self.names = [self.names[index] for index in kept]
-
-    def replace_first_line(self, name: str, value: str) -> None:
-        """A new value for the first field of that name, which must be there; its spelling and place stay."""
-        index = self.names.index(name)
-        line = self.lines[index]
-        self.lines[index] = f"{line[: line.index(':')]}: {value}"
 
     def prepend(self, name: str, value: str) -> None:
         """Puts a field before the first one of that name, else at the top."""

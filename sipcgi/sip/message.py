@@ -42,7 +42,18 @@ class Message:
     ParseError, with the name of the field in its `header`, on each use while the field is missing or wrong.
     """
 
-    __slots__ = ("_call_id", "_contacts", "_cseq", "_from", "_routes", "_to", "_via", "body", "headers")
+    __slots__ = (
+        "_call_id",
+        "_contacts",
+        "_cseq",
+        "_from",
+        "_max_forwards",
+        "_routes",
+        "_to",
+        "_via",
+        "body",
+        "headers",
+    )
 
     def __init__(self, headers: Headers, body: bytes = b"") -> None:
         self.headers = headers
@@ -52,6 +63,7 @@ class Message:
         self._to: Address | None = None
         self._call_id: str | None = None
         self._cseq: CSeq | None = None
+        self._max_forwards: int | None = None
         self._contacts: list[Address] | None = None
         self._routes: list[Address] | None = None
 
@@ -83,21 +95,24 @@ class Message:
 
     @property
     def from_(self) -> Address:
-        if self._from is None:
-            self._from = self._address("from")
-        return self._from
+        address = self._from
+        if address is None:
+            self._from = address = self._address("from")
+        return address
 
     @property
     def to(self) -> Address:
-        if self._to is None:
-            self._to = self._address("to")
-        return self._to
+        address = self._to
+        if address is None:
+            self._to = address = self._address("to")
+        return address
 
     @property
     def call_id(self) -> str:
-        if self._call_id is None:
-            self._call_id = self._value("call-id")
-        return self._call_id
+        call_id = self._call_id
+        if call_id is None:
+            self._call_id = call_id = self._value("call-id")
+        return call_id
 
     @property
     def cseq(self) -> CSeq:
@@ -112,13 +127,13 @@ class Message:
     @property
     def max_forwards(self) -> int | None:
         """RFC 3261 20.22: 0 to 255; None without the field."""
-        value = self.headers.get("max-forwards")
-        if value is None:
-            return None
-        try:
-            return number(value, 255)
-        except ParseError as error:
-            raise named(error, "max-forwards") from None
+        hops = self._max_forwards
+        if hops is None and (value := self.headers.get("max-forwards")) is not None:
+            try:
+                self._max_forwards = hops = number(value, 255)
+            except ParseError as error:
+                raise named(error, "max-forwards") from None
+        return hops
 
     @property
     def contacts(self) -> list[Address]:
@@ -160,9 +175,12 @@ class Message:
 
         The one change ever made to a message, by net/transport alone.
         """
-        elements = split_list(self._value("via"))
-        elements[0] = str(via)
-        self.headers.replace_first_line("via", ", ".join(elements))
+        lines, at = self.headers.lines, self.headers.names.index("via")
+        spelling, _, value = lines[at].partition(":")
+        text = str(via)
+        if "," in value:
+            text = ", ".join([text, *split_list(self._value("via"))[1:]])
+        lines[at] = f"{spelling}: {text}"
         self._via = via
 
     def copy(self) -> Self:
@@ -220,6 +238,13 @@ class Request(Message):
             self.body,
         )
         return request if body is None else request.with_body(body)
+
+    def rerouted(self, headers: Headers, uri: str | None = None) -> Request:
+        """The same with other Routes and perhaps another Request-URI: what else was parsed stays parsed."""
+        request = Request(self.method, self.uri if uri is None else uri, headers, self.body)
+        request._via, request._from, request._to = self._via, self._from, self._to
+        request._call_id, request._cseq, request._max_forwards = self._call_id, self._cseq, self._max_forwards
+        return request
 
     def __eq__(self, other: object) -> bool:
         return (

@@ -14,6 +14,9 @@ _PLAIN = re.compile(r"(?:;[A-Za-z0-9\-.!%*_+`'~]+(?:=[^\x00-\x20\x7f\",;<>]+)?)*
 # RFC 3261 25.1: paramchar, also in names
 _URI = re.compile(r"(?:;[A-Za-z0-9\-_.!~*'()%\[\]/:&+$]+(?:=[A-Za-z0-9\-_.!~*'()%\[\]/:&+$]+)?)*")
 
+Fields = dict[str, tuple[str, str | None]]
+"""Lower-case name: name as spelt, value or None."""
+
 
 class Params:
     """Ordered parameters, never changed after they are made; names are compared without case, spelling is kept.
@@ -23,9 +26,8 @@ class Params:
 
     __slots__ = ("_fields",)
 
-    def __init__(self, fields: dict[str, tuple[str, str | None]] | None = None) -> None:
+    def __init__(self, fields: Fields | None = None) -> None:
         self._fields = fields or {}
-        """Lower-case name: name as spelt, value or None."""
 
     @classmethod
     def parse(cls, text: str) -> Params:
@@ -34,7 +36,7 @@ class Params:
             return NONE
         if _PLAIN.fullmatch(text) is None:
             return cls._parse_slowly(text)
-        return cls._from_pieces(text)
+        return cls(_fields(text[1:].split(";")))
 
     @classmethod
     def parse_uri(cls, text: str) -> Params:
@@ -43,17 +45,7 @@ class Params:
             return NONE
         if _URI.fullmatch(text) is None:
             raise ParseError(f"bad URI parameter in {text[:80]!r}")
-        return cls._from_pieces(text)
-
-    @classmethod
-    def _from_pieces(cls, text: str) -> Params:
-        fields: dict[str, tuple[str, str | None]] = {}
-        pieces = text.split(";")
-        del pieces[0]
-        for piece in pieces:
-            name, equals, value = piece.partition("=")
-            fields[name.lower()] = (name, value if equals else None)
-        return cls._checked(fields, len(pieces))
+        return cls(_fields(text[1:].split(";")))
 
     @classmethod
     def _parse_slowly(cls, text: str) -> Params:
@@ -61,23 +53,14 @@ class Params:
         pieces = split_outside(text, ";")
         if pieces.pop(0):
             raise ParseError(f"';' expected before {text[:80]!r}")
-        fields: dict[str, tuple[str, str | None]] = {}
-        for piece in pieces:
+        for index, piece in enumerate(pieces):
             name, equals, value = piece.partition("=")
             name, value = name.rstrip(" \t"), value.lstrip(" \t")
             quoted = value[:1] == '"' and end_of_quoted(value) == len(value)
             if not is_token(name) or (equals and not quoted and _PLAIN.fullmatch(f";{name}={value}") is None):
                 raise ParseError(f"bad parameter {piece[:80]!r}")
-            fields[name.lower()] = (name, value if equals else None)
-        return cls._checked(fields, len(pieces))
-
-    @classmethod
-    def _checked(cls, fields: dict[str, tuple[str, str | None]], count: int) -> Params:
-        if len(fields) != count:
-            raise ParseError("parameter given twice")  # RFC 3261 7.3.1, 19.1.1
-        if count > MAX_PARAMETERS:
-            raise ParseError(f"more than {MAX_PARAMETERS} parameters")
-        return cls(fields)
+            pieces[index] = name + equals + value
+        return cls(_fields(pieces))
 
     def get(self, name: str) -> str | None:
         """The value of a parameter named in lower case: "" when it has none, None when it is absent."""
@@ -87,6 +70,10 @@ class Params:
     def with_(self, name: str, value: str | None = None) -> Params:
         """The same with `name` set, in its place or at the end."""
         return Params({**self._fields, name.lower(): (name, value)})
+
+    def with_values(self, values: dict[str, str]) -> Params:
+        """The same with each of those, named in lower case, set like that."""
+        return Params({**self._fields, **{name: (name, value) for name, value in values.items()}})
 
     def without(self, *names: str) -> Params:
         """The same without those, named in lower case."""
@@ -114,6 +101,19 @@ class Params:
 
     def __hash__(self) -> int:
         return hash(str(self))
+
+
+def _fields(pieces: list[str]) -> Fields:
+    """Of `name=value` and `name`. Raises ParseError."""
+    fields: Fields = {}
+    for piece in pieces:
+        name, _, value = piece.partition("=")  # with "=" there is a value: the callers have seen to that
+        fields[name.lower()] = (name, value or None)
+    if len(fields) != len(pieces):
+        raise ParseError("parameter given twice")  # RFC 3261 7.3.1, 19.1.1
+    if len(fields) > MAX_PARAMETERS:
+        raise ParseError(f"more than {MAX_PARAMETERS} parameters")
+    return fields
 
 
 NONE = Params()

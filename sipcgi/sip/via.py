@@ -34,14 +34,13 @@ class Via:
         """One element. Raises ParseError."""
         head, _, rest = text.partition(" ")
         known = _KNOWN.get(head)
-        if known is None:
+        if known is None or " " in rest or "\t" in rest or rest[-1:] == ")":
             return cls._parse_slowly(text)
-        sent_by, semicolon, params = rest.partition(";")
-        sent_by = sent_by.strip(" \t")
-        if " " in sent_by or "\t" in sent_by or params[-1:] == ")" or sent_by[-1:] == ")":
-            return cls._parse_slowly(text)
-        host, port = parse_hostport(sent_by)
-        return cls(*known, host, port, Params.parse(semicolon + params))
+        at = rest.find(";")
+        if at < 0:
+            return cls(*known, *parse_hostport(rest))
+        host, port = parse_hostport(rest[:at])
+        return cls(known[0], known[1], host, port, Params.parse(rest[at:]))
 
     @classmethod
     def _parse_slowly(cls, text: str) -> Via:
@@ -87,12 +86,12 @@ class Via:
 
     def with_(self, *, received: str | None = None, rport: int | None = None) -> Via:
         """The same with `received` and a value for `rport` (RFC 3261 18.2.1, RFC 3581 section 4)."""
-        params = self.params
+        values = {}
         if received is not None:
-            params = params.with_("received", received)
+            values["received"] = received
         if rport is not None:
-            params = params.with_("rport", str(rport))
-        return Via(self.protocol, self.transport, self.host, self.port, params)
+            values["rport"] = str(rport)
+        return Via(self.protocol, self.transport, self.host, self.port, self.params.with_values(values))
 
     def __str__(self) -> str:
         port = "" if self.port is None else f":{self.port}"

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from sipcgi.errors import ParseError, ScriptError
 from sipcgi.proxy.forward import forward, request_uri
+from sipcgi.proxy.route import next_hop, preprocess
 from sipcgi.service import Edits
 from sipcgi.sip.message import Request
 from sipcgi.sip.parser import parse
@@ -104,6 +105,14 @@ def test_2_what_a_request_uri_may_not_have(uri: str, allowed: str) -> None:
     assert request_uri(uri) == allowed
 
 
+@pytest.mark.rfc("3261", "16.3")
+def test_3_no_hop_is_left() -> None:
+    with pytest.raises(ParseError) as caught:
+        forward(request(hops="Max-Forwards: 0"), uri=TARGET, via=VIA)
+    assert caught.value.status == 483
+    assert forward(request(hops="Max-Forwards: 1"), uri=TARGET, via=VIA).headers.get("max-forwards") == "0"
+
+
 def test_3_a_bad_max_forwards() -> None:
     with pytest.raises(ParseError):
         forward(request(hops="Max-Forwards: x"), uri=TARGET, via=VIA)
@@ -124,6 +133,74 @@ def test_3_a_bad_max_forwards() -> None:
 def test_4_the_record_route_is_a_sips_uri_where_the_next_hop_is(received: Request, uri: str, expected: str) -> None:
     forwarded = forward(received, uri=uri, via=VIA, record_route=RECORD_ROUTE)
     assert forwarded.headers.all("record-route") == [expected]
+
+
+def through(host: str, received: Request, *, uri: str = "") -> Request:
+    """`received` as the proxy of that name sends it on, to `uri` if that is what its location service finds."""
+    request = preprocess(received, lambda one: one.host == host).request
+    return forward(
+        request,
+        uri=uri or request.uri,
+        via=f"SIP/2.0/UDP {host};branch=z9hG4bK{host}",
+        record_route=f"<sip:{host};lr>" if request.method == "INVITE" else None,
+    )
+
+
+def of_dialog(line: str, *routes: str) -> Request:
+    fields = ["Via: SIP/2.0/UDP u;branch=z9hG4bKu", *routes, "From: <sip:u>;tag=1", "To: <sip:v>", "Call-ID: a@b"]
+    message = parse("\r\n".join([f"{line} SIP/2.0", *fields, f"CSeq: 1 {line.split()[0]}", "", ""]).encode())
+    assert isinstance(message, Request)
+    return message
+
+
+def shown(message: Request) -> list[str]:
+    """What the examples of RFC 3261 16.12.1 show of a request."""
+    kept = [line for line in message.headers.lines if line.startswith(("Route", "Record-Route"))]
+    return [f"{message.method} {message.uri}", *kept]
+
+
+@pytest.mark.rfc("3261", "16.12.1.1")
+def test_the_basic_trapezoid() -> None:
+    invite = through("p1.example.com", of_dialog("INVITE sip:callee@domain.com"))
+    assert shown(invite) == ["INVITE sip:callee@domain.com", "Record-Route: <sip:p1.example.com;lr>"]
+    assert str(next_hop(invite)) == "sip:callee@domain.com"
+    assert shown(through("p2.domain.com", invite, uri="sip:callee@u2.domain.com")) == [
+        "INVITE sip:callee@u2.domain.com",
+        "Record-Route: <sip:p2.domain.com;lr>",
+        "Record-Route: <sip:p1.example.com;lr>",
+    ]
+    bye = of_dialog("BYE sip:callee@u2.domain.com", "Route: <sip:p1.example.com;lr>,<sip:p2.domain.com;lr>")
+    first = through("p1.example.com", bye)
+    assert shown(first) == ["BYE sip:callee@u2.domain.com", "Route: <sip:p2.domain.com;lr>"]
+    assert str(next_hop(first)) == "sip:p2.domain.com;lr"
+    second = through("p2.domain.com", first)
+    assert shown(second) == ["BYE sip:callee@u2.domain.com"]
+    assert str(next_hop(second)) == "sip:callee@u2.domain.com"
+
+
+@pytest.mark.rfc("3261", "16.12.1.2")
+def test_traversing_a_strict_routing_proxy() -> None:
+    p4 = through(
+        "p4.domain.com",
+        of_dialog(
+            "BYE sip:caller@u1.example.com",
+            "Route: <sip:p4.domain.com;lr>",
+            "Route: <sip:p3.middle.com>",
+            "Route: <sip:p2.example.com;lr>",
+            "Route: <sip:p1.example.com;lr>",
+        ),
+    )
+    assert shown(p4) == [
+        "BYE sip:p3.middle.com",
+        "Route: <sip:p2.example.com;lr>",
+        "Route: <sip:p1.example.com;lr>",
+        "Route: <sip:caller@u1.example.com>",
+    ]
+    p3 = of_dialog("BYE sip:p2.example.com;lr", *shown(p4)[2:])  # as RFC 2543 had it
+    p2 = through("p2.example.com", p3)
+    assert shown(p2) == ["BYE sip:caller@u1.example.com", "Route: <sip:p1.example.com;lr>"]
+    assert str(next_hop(p2)) == "sip:p1.example.com;lr"
+    assert shown(through("p1.example.com", p2)) == ["BYE sip:caller@u1.example.com"]
 
 
 @pytest.mark.rfc("3261", "16.12.1.2")

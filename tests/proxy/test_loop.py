@@ -5,6 +5,7 @@ import pytest
 from sipcgi.proxy.forward import forward
 from sipcgi.proxy.loop import is_loop, loop_hash
 from sipcgi.service import Edits
+from sipcgi.sip.headers import Headers
 from sipcgi.sip.message import Request
 from sipcgi.sip.parser import parse
 from sipcgi.sip.via import Via
@@ -99,9 +100,19 @@ def test_what_it_does_not_depend_on() -> None:
         "Record-Route: <sip:p1.example.com;lr>",
         via="Via: SIP/2.0/UDP 192.0.2.7;branch=z9hG4bK2",
         max_forwards="Max-Forwards: 7",
-        **{"from": "f:<sip:alice@example.com>;tag=1"},
     )
     assert loop_hash(same) == loop_hash(invite())
+
+
+def test_a_hop_that_writes_fields_in_its_own_way_makes_one_spiral_and_then_a_loop() -> None:
+    def through_a_tidy_hop(request: Request) -> Request:
+        away = through_another(request, "sip:bob@example.com")
+        fields = sorted((name.title(), value) for name, value in away.headers)
+        return Request(away.method, away.uri, Headers(fields), away.body)
+
+    second = through_a_tidy_hop(through_us(invite(), "sip:bob@example.org"))
+    assert not is_loop(second, is_ours)
+    assert is_loop(through_a_tidy_hop(through_us(second, "sip:bob@example.org")), is_ours)
 
 
 @pytest.mark.rfc("5393", "4.2.4")

@@ -96,6 +96,7 @@ def test_what_a_script_may_not_print(header: tuple[str, str]) -> None:
         reply(request(), Reply(200, "", Edits([header])), to_tag="99")
 
 
+@pytest.mark.rfc("3050", "5.6.1.3")
 def test_edit_response() -> None:
     response = reply(request(), Reply(180, ""), to_tag="99")
     assert edit_response(response, Edits()) is response
@@ -111,6 +112,7 @@ def test_unreliable_provisional_responses_where_100rel_is_required() -> None:
     assert withheld(request("Require: timer, 100REL"), 183)
     assert not withheld(request("Require: timer, 100rel"), 100)
     assert not withheld(request("Require: timer, 100rel"), 200)
+    assert withheld(request('Require: "never closed, 100rel'), 183)
     assert not withheld(request("Require: timer", "Supported: 100rel"), 183)
     assert not withheld(request(), 408)
 

@@ -2,9 +2,8 @@
 
 import pytest
 
-from sipcgi.errors import ParseError, ScriptError
+from sipcgi.errors import ParseError
 from sipcgi.proxy.responses import ResponseContext, upstream, without_top_via
-from sipcgi.service import Edits
 from sipcgi.sip.headers import Headers
 from sipcgi.sip.message import Request, Response
 from sipcgi.sip.parser import parse
@@ -80,16 +79,6 @@ def test_from_and_to_of_the_script_are_undone(asked: str, received: str, shaped:
 def test_a_to_that_cannot_be_read() -> None:
     with pytest.raises(ParseError):
         upstream(response(OURS, THEIRS, FROM, "To: <sip:"), original=original())
-
-
-@pytest.mark.rfc("3050", "5.6.1.3")
-def test_edits_of_a_script() -> None:
-    received = response(OURS, THEIRS, FROM, TO + ";tag=2")
-    edits = Edits([("Subject", "x"), ("To", "<sip:y@z>")], frozenset({"x-odd"}))
-    shaped = upstream(received, original=original(), edits=edits)
-    assert shaped.headers.lines == [THEIRS, "Subject: x", FROM, TO + ";tag=2", "Call-ID: a@b", "CSeq: 1 INVITE"]
-    with pytest.raises(ScriptError):
-        upstream(received, original=original(), edits=Edits([("Via", OURS[5:])]))
 
 
 # The best response

@@ -77,7 +77,9 @@ def test_5_proxy_require() -> None:
     refused = refusal(request("Proxy-Require: foo, sec-agree", "Proxy-Require: bar"))
     assert refused.status == 420
     assert refused.headers == (("Unsupported", "foo, sec-agree, bar"),)
+    assert refusal(request("Proxy-Require: foo,,bar")).headers == (("Unsupported", "foo, bar"),)
     validate(request("Proxy-Require: Foo"), supported_option_tags=frozenset({"foo"}))
+    validate(request("Proxy-Require:"))
 
 
 @pytest.mark.rfc("3261", "8.2.2.3")

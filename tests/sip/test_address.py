@@ -1,7 +1,7 @@
 import pytest
 
 from sipcgi.errors import ParseError
-from sipcgi.sip.address import Address
+from sipcgi.sip.address import MOST_REMEMBERED, Address, parse_address
 from sipcgi.sip.params import Params
 from sipcgi.sip.uri import parse_uri
 
@@ -69,6 +69,13 @@ def test_lists() -> None:
         "<sip:c@d>",
         "<sip:e,f@g>",
     ]
+
+
+def test_what_is_short_is_remembered() -> None:
+    assert parse_address("Bob <sip:b@c>") is parse_address("Bob <sip:b@c>")
+    long = f"{'x' * MOST_REMEMBERED} <sip:b@c>"
+    assert parse_address(long) == Address.parse(long)
+    assert parse_address(long) is not parse_address(long)
 
 
 def test_changed_copy_and_equality() -> None:

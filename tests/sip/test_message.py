@@ -162,6 +162,22 @@ def test_changed_copies_of_a_request() -> None:
     assert request.headers.get("content-length") == "4"
 
 
+def test_a_request_on_another_route_keeps_what_was_parsed() -> None:
+    request = invite()
+    request.headers.add("Route", "<sip:p1.example.com;lr>")
+    values = [request.via, request.from_, request.to, request.call_id, request.cseq, request.max_forwards]
+    assert request.routes
+    fields = request.headers.copy()
+    fields.remove("route")
+    moved = request.rerouted(fields, "sip:bob@192.0.2.4")
+    assert (moved.method, moved.uri, moved.body) == ("INVITE", "sip:bob@192.0.2.4", b"body")
+    assert moved.routes == []
+    assert str(moved.target) == moved.uri
+    assert values == [moved.via, moved.from_, moved.to, moved.call_id, moved.cseq, moved.max_forwards]
+    assert moved.from_ is request.from_
+    assert request.rerouted(fields).uri == request.uri
+
+
 def test_changed_copies_of_a_response() -> None:
     response = Response(200, "OK", headers(), b"body")
     assert response.with_() == response

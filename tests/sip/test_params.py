@@ -75,6 +75,7 @@ def test_changed_copies() -> None:
     params = Params.parse(";a=1;b;c=3")
     assert str(params.with_("B", "2")) == ";a=1;B=2;c=3"
     assert str(params.with_("d")) == ";a=1;b;c=3;d"
+    assert str(params.with_values({"b": "2", "d": "4"})) == ";a=1;b=2;c=3;d=4"
     assert str(params.without("a", "c", "x")) == ";b"
     assert str(params) == ";a=1;b;c=3"
 
