@@ -52,7 +52,7 @@ EX_CONFIG = 78
 DRAIN = 32.0
 """Seconds that requests without a final response get when the server is told to stop."""
 DRAIN_LOOK = 0.05
-LOG_INTERVAL = 0.1
+LOG_INTERVAL = 0.25
 SWEEP_INTERVAL = 1.0
 SWEEP_MOST = 100
 """Users looked at in one go: about 2 ms."""
@@ -175,10 +175,14 @@ class Server:
         return 0
 
     def settle_memory(self) -> None:
-        """What is here now stays: full collections need not look at it, and come rarely (they stop the loop)."""
+        """What is here now stays, and need not be looked at again.
+
+        Collections of what is young are small and often, full ones hardly ever: they stop the loop for as long as
+        there are lingering transactions to look through, which hold no cycles (RequestContext.release).
+        """
         gc.collect()
         gc.freeze()
-        gc.set_threshold(20000, 20, 100)
+        gc.set_threshold(2000, 10, 1000)
 
     async def obey(self, signals: Any, nursery: trio.Nursery) -> None:
         """Waits for signals: SIGHUP reloads; the first other one drains, the second ends at once."""

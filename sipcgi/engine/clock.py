@@ -11,7 +11,7 @@ class Clock:
     """Owns the TimerQueue; `run` fires its timers for as long as the server lives."""
 
     def __init__(self) -> None:
-        self.timers = TimerQueue(trio.current_time, self.wake, grain=0.1)
+        self.timers = TimerQueue(trio.current_time, self.wake, grain=0.2)
         self._scope: trio.CancelScope | None = None
 
     def wake(self) -> None:

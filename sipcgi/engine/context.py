@@ -392,5 +392,7 @@ class RequestContext:
         for branch in self.branches:
             if branch.client is not None and branch.client.answered:
                 branch.client.user = late
+            branch.hunt.branches = []
         self.branches = []
         self.answers = {}
+        self.service = self.default = None
