@@ -41,11 +41,8 @@ class AnsweredDialogs:
         self.dialogs: dict[Key, AnsweredDialog] = {}
 
     def begin(self, context: RequestContext, response: Response) -> Response:
-        """Makes a script's 2xx complete: Contact (RFC 3261 12.1.1); one to an INVITE is sent again until the ACK."""
-        if "contact" not in response.headers:
-            transport = context.flow.transport
-            suffix = "" if transport == "UDP" else f";transport={transport.lower()}"
-            response.headers.add("Contact", f"<sip:{self.core.transport.sent_by(context.flow)}{suffix}>")
+        """Makes a script's 2xx complete: its Contact; one to an INVITE is sent again until the ACK."""
+        response = self.with_contact(context, response)
         if not context.invite:
             return response
         if len(self.dialogs) >= MOST:  # whose BYE never came
@@ -57,6 +54,17 @@ class AnsweredDialogs:
         dialog.interval, dialog.remaining = timers.t1, 64 * timers.t1
         dialog.timer = self.core.timers.start(dialog.interval, self.repeat, dialog)
         return response
+
+    def with_contact(self, context: RequestContext, response: Response) -> Response:
+        """A response that makes a dialog tells where its requests go (RFC 3261 12.1.1): to us, or the script says."""
+        if "contact" in response.headers:
+            return response
+        scheme = "sips" if context.request.uri[:5].lower() == "sips:" else "sip"
+        transport = context.flow.transport
+        suffix = "" if transport == "UDP" else f";transport={transport.lower()}"
+        headers = response.headers.copy()
+        headers.add("Contact", f"<{scheme}:{self.core.transport.sent_by(context.flow)}{suffix}>")
+        return response.with_(headers=headers)
 
     def repeat(self, dialog: AnsweredDialog) -> None:
         """RFC 3261 13.3.1.4: T1, doubling up to T2, for 64*T1."""

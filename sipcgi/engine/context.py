@@ -351,6 +351,8 @@ class RequestContext:
             if why := withheld(self.request, action.status):
                 self.core.log.warning(f"{action.status} not sent: {why} ({self.request.call_id})")
                 return
+            if self.invite and action.status > 100:
+                response = self.core.answered.with_contact(self, response)
             self.upstream.progress(response)
             return
         if action.status < 300 and self.request.method in ("INVITE", "SUBSCRIBE"):

@@ -66,9 +66,10 @@ class Dispatch:
         try:
             validate(request)
         except Refused as refusal:
+            if refusal.status != 483:
+                raise
             uri = request.target
-            own = type(uri) is SipUri and uri.user is None and self.core.locations.domains.hold(uri)
-            if refusal.status != 483 or not own:
+            if type(uri) is not SipUri or uri.user is not None or not self.core.locations.domains.hold(uri):
                 raise
 
     def begin(self, request: Request, flow: Flow, server: ServerTransaction, in_dialog: bool) -> None:
