@@ -25,6 +25,7 @@ from sipcgi.engine.clock import Clock
 from sipcgi.engine.core import Core
 from sipcgi.engine.dispatch import Dispatch
 from sipcgi.engine.domains import Domains
+from sipcgi.engine.large import LargeRequests
 from sipcgi.engine.location_service import LocationService
 from sipcgi.engine.loop_watch import LoopWatch
 from sipcgi.engine.policy import Policy
@@ -140,6 +141,7 @@ class Server:
             transactions=transactions,
             locations=locations,
             answered=AnsweredDialogs(),
+            large=LargeRequests(self.transport, timers),
         )
         self.core.answered.core = self.core
         self.dispatch = Dispatch(self.core, registrar, self.policy(self.configuration))
@@ -149,6 +151,7 @@ class Server:
         self.core.transactions.receive(message, flow)
 
     def lost(self, flow: Flow, error: Unreachable) -> None:
+        self.core.large.lost(flow)
         self.core.transactions.lost(flow)
 
     def policy(self, configuration: Configuration) -> Policy:

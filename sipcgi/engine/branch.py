@@ -19,7 +19,7 @@ from sipcgi.proxy.loop import loop_hash
 from sipcgi.proxy.responses import upstream
 from sipcgi.proxy.route import next_hop
 from sipcgi.service import Edits, Relay
-from sipcgi.sip.message import Response
+from sipcgi.sip.message import Request, Response
 from sipcgi.sip.uri import SipUri
 from sipcgi.timerqueue import Timer
 
@@ -60,7 +60,8 @@ class Hunt:
     def next_group(self) -> None:
         """Starts the next group, if there is one."""
         if self.groups:
-            self.branches = [Branch(self, target) for target in self.groups.pop(0)]
+            group, shares = self.within_breadth(self.groups.pop(0))
+            self.branches = [Branch(self, target, share) for target, share in zip(group, shares, strict=True)]
             self.open = len(self.branches)
             self.context.branches.extend(self.branches)
             for branch in self.branches:
@@ -68,6 +69,23 @@ class Hunt:
         elif self.expiry is not None:
             self.expiry.cancel()
             self.expiry = None
+
+    def within_breadth(self, group: list[Target]) -> tuple[list[Target], list[int]]:
+        """The targets that may be tried at once, with the Max-Breadth of each (RFC 5393 5.3.3).
+
+        A group that is too wide is tried one after the other; nothing left at all is a 440. A script may add branches
+        later, so not all is given away.
+        """
+        breadth = self.context.upstream.breadth
+        if not breadth.available:
+            return [Target(target.uri, failure=440) for target in group], [0] * len(group)
+        if len(group) > breadth.available:
+            self.groups[:0] = [[target] for target in group[1:]]
+            group = group[:1]
+        keep = 0
+        if self.context.service is not None:
+            keep = breadth.available - len(group) * max(1, breadth.available // 8)
+        return group, breadth.take(len(group), keep=keep)
 
     def closed(self, status: int) -> None:
         """A branch has ended; after a 2xx or 6xx nothing more is tried (RFC 3261 16.7 item 5)."""
@@ -94,9 +112,11 @@ class Branch:
     """The user of one client transaction."""
 
     __slots__ = (
+        "breadth",
         "cancelled",
         "client",
         "context",
+        "datagrams",
         "domain",
         "edits",
         "final",
@@ -109,14 +129,17 @@ class Branch:
         "timer_c",
     )
 
-    def __init__(self, hunt: Hunt, target: Target) -> None:
+    def __init__(self, hunt: Hunt, target: Target, breadth: int) -> None:
         self.hunt = hunt
         self.context = hunt.context
         self.target = target
+        self.breadth = breadth
         self.edits = hunt.relay.edits
         if target.routes:  # a Path (RFC 3327 5.3), where the script does not say another way
             self.edits = with_routes(self.edits, target.routes)
         self.flow = target.flow
+        self.datagrams: Flow | None = None
+        """The UDP flow of a request that is sent over TCP because of its size (RFC 3261 18.1.1)."""
         self.domain = ""
         """Of the next hop: its certificate must be for it."""
         self.servers: list[Server] = []
@@ -176,6 +199,7 @@ class Branch:
 
     def attempt(self) -> None:
         """Sends to the first of the servers, or over the flow that is given. Raises as `send` does."""
+        self.datagrams = None
         if self.servers:
             self.flow = self.context.core.transport.flow_to(*self.servers[0], self.domain)
         assert self.flow is not None
@@ -199,22 +223,55 @@ class Branch:
             self.failed(503)
         return True
 
+    def fall_back(self) -> bool:
+        """18.1.1: what would take no connection gets the large request in a datagram after all."""
+        flow, self.datagrams = self.datagrams, None
+        if flow is None or self.cancelled:
+            return False
+        assert self.flow is not None
+        self.context.core.large.lost(self.flow)
+        if self.client is not None:
+            self.client.user = None
+        self.flow = flow
+        self.send(flow)
+        return True
+
     def send(self, flow: Flow) -> None:
-        context = self.context
-        core, request = context.core, context.request
-        sent_by = core.transport.sent_by(flow)
-        branch = core.ids.branch(loop_hash(request))
-        via = f"SIP/2.0/{flow.transport} {sent_by};branch={branch};rport"
-        record_route = None
-        if context.initial and request.method in MAKES_DIALOG:
-            token = core.token_key.mint(request.call_id, request.from_.tag or "")
-            transport = "" if flow.transport == "UDP" else f";transport={flow.transport.lower()}"
-            record_route = f"<sip:{token}@{sent_by};lr{transport}>"
-        forwarded = forward(request, uri=self.target.uri, via=via, record_route=record_route, edits=self.edits)
-        if request.method == "INVITE":
+        core = self.context.core
+        forwarded, branch = self.forwarded(flow)
+        # A flow on which the target registered is kept: nothing else may reach it
+        if self.servers and flow.transport == "UDP" and (stream := core.large.stream_for(forwarded, flow)) is not None:
+            self.datagrams = flow
+            self.flow = flow = stream
+            forwarded, branch = self.forwarded(flow)
+        if forwarded.method == "INVITE":
             self.restart_timer_c(TIMER_C, self.timer_c_fired)
         client = core.transactions.send(forwarded, branch, flow, self)
         self.client = client if self.flow is flow else self.client  # it may have failed at once: there is a next one
+
+    def forwarded(self, flow: Flow) -> tuple[Request, str]:
+        """The request as it leaves by `flow`, and the branch in its Via."""
+        context = self.context
+        core, request = context.core, context.request
+        branch = core.ids.branch(loop_hash(request))
+        via = f"SIP/2.0/{flow.transport} {core.transport.sent_by(flow)};branch={branch};rport"
+        if not (context.initial and request.method in MAKES_DIALOG):
+            return forward(request, uri=self.target.uri, via=via, edits=self.edits, breadth=self.breadth), branch
+        name = core.token_key.mint(request.call_id, request.from_.tag or "")
+        ours = record_route(name, core.transport.sent_by(flow), flow)
+        forwarded = forward(
+            request, uri=self.target.uri, via=via, record_route=ours, edits=self.edits, breadth=self.breadth
+        )
+        arrival = context.flow
+        if arrival[:2] != flow[:2]:
+            # 16.6 item 4, RFC 5658: each side gets the name by which it reaches us; ours, not one that a script printed
+            theirs = record_route(name, core.transport.sent_by(arrival), arrival)
+            headers = forwarded.headers
+            at = headers.names.index("record-route")
+            if theirs != ours and name in headers.lines[at]:
+                secure = request.uri[:5].lower() == "sips:"
+                headers.insert(at + 1, "Record-Route", theirs.replace("<sip:", "<sips:") if secure else theirs)
+        return forwarded, branch
 
     def cancel(self, status: int | None = None) -> None:
         """Ends a pending branch: CANCEL after its first provisional (RFC 3261 9.1, 16.10).
@@ -272,7 +329,9 @@ class Branch:
     def failed(self, status: int) -> None:
         """The client transaction timed out (408) or could not send (503): RFC 3261 16.7 and 16.9."""
         # RFC 3263 4.3: a server that answered provisionally has not failed
-        if self.final is None and (self.progress or not self.next_server()):
+        if self.final is not None or (not self.progress and status == 503 and self.fall_back()):
+            return
+        if self.progress or not self.next_server():
             self.local(status)
 
     def timer_c_fired(self) -> None:
@@ -301,6 +360,7 @@ class Branch:
     def close(self, status: int) -> None:
         """The branch has its final status; the context tells the hunt, by `leave`, when it has taken note of it."""
         self.final = status
+        self.context.upstream.breadth.put_back(self.breadth)
         if self.timer_c is not None and not (self.cancelled and self.progress):
             self.timer_c.cancel()
 
@@ -308,6 +368,12 @@ class Branch:
         if not self.left:
             self.left = True
             self.hunt.closed(status)
+
+
+def record_route(name: str, sent_by: str, flow: Flow) -> str:
+    """The value that leads back to our end of a flow."""
+    transport = "" if flow.transport == "UDP" else f";transport={flow.transport.lower()}"
+    return f"<sip:{name}@{sent_by};lr{transport}>"
 
 
 def with_routes(edits: Edits, routes: tuple[str, ...]) -> Edits:

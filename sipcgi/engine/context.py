@@ -42,8 +42,7 @@ if TYPE_CHECKING:
 
 Waiting = tuple[Event, Branch | None]
 
-MOST_RESPONSES = 200
-"""Responses of a transaction that a script is told of; provisional ones beyond are dropped."""
+MOST_RESPONSES = 200  # of a transaction that a script is told of; those of a peer that floods take their default action
 
 
 class RequestContext:
@@ -121,8 +120,9 @@ class RequestContext:
             return  # a repeated 2xx runs no script
         token = ""
         if self.service is not None:
-            if status < 200 and self.tokens >= MOST_RESPONSES:
-                return  # a peer that floods
+            if status < 300 and self.tokens >= MOST_RESPONSES:
+                self.default_response(branch, response)
+                return
             self.tokens += 1
             token = f"{self.token}.{self.tokens}"
             self.answers[token] = response

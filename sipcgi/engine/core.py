@@ -15,6 +15,7 @@ from sipcgi.timerqueue import TimerQueue
 
 if TYPE_CHECKING:
     from sipcgi.engine.answered import AnsweredDialogs
+    from sipcgi.engine.large import LargeRequests
     from sipcgi.engine.location_service import LocationService
     from sipcgi.engine.transactions import Transactions
 
@@ -34,6 +35,7 @@ class Core:
     transactions: Transactions
     locations: LocationService
     answered: AnsweredDialogs
+    large: LargeRequests
 
 
 Spawn = Callable[[Callable[..., Awaitable[Any]]], None]

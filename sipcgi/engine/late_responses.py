@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from sipcgi.engine.upstream import framed
 from sipcgi.errors import ParseError
 from sipcgi.flow import Flow
 from sipcgi.proxy.responses import without_top_via
@@ -25,9 +26,10 @@ class LateResponses:
 
     def response(self, response: Response, flow: Flow) -> None:
         if 200 <= response.status < 300:
+            server = self.server
             first = self.successes.get(response.to.tag or "")
             with suppress(ParseError):  # no Via left: it was not for our upstream
-                self.server.respond_again(first or bytes(without_top_via(response)))
+                server.respond_again(first or bytes(framed(without_top_via(response), server.flow)))
 
     def failed(self, status: int) -> None:
         """Nobody is left to tell."""

@@ -49,5 +49,14 @@ def domain(hop: SipUri) -> str:
 
 
 def transmit(core: Core, request: Request, target: Target, flow: Flow) -> None:
+    forwarded = stamped(core, request, target, flow)
+    # RFC 3261 18.1.1; when the connection fails the ACK is lost, but the next one, for the repeated 2xx, is a datagram
+    if target.flow is None and flow.transport == "UDP" and (stream := core.large.stream_for(forwarded, flow)):
+        flow = stream
+        forwarded = stamped(core, request, target, flow)
+    core.transport.send(bytes(forwarded), flow)
+
+
+def stamped(core: Core, request: Request, target: Target, flow: Flow) -> Request:
     via = f"SIP/2.0/{flow.transport} {core.transport.sent_by(flow)};branch={core.ids.branch()};rport"
-    core.transport.send(bytes(forward(request, uri=target.uri, via=via)), flow)
+    return forward(request, uri=target.uri, via=via)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, ClassVar, Protocol
 
+from sipcgi.engine.awaited import Awaited
 from sipcgi.errors import Unreachable
 from sipcgi.flow import Flow
 from sipcgi.ids import Ids
@@ -66,6 +67,7 @@ class Transactions:
         self.t2 = settings.t2
         self.clients: dict[ClientKey, ClientTransaction] = {}
         self.servers: dict[ServerKey, ServerTransaction] = {}
+        self.awaited = Awaited()
         self.core: Core
 
     def receive(self, message: Request | Response, flow: Flow) -> None:
@@ -106,6 +108,7 @@ class Transactions:
         """Starts a client transaction. A transport that fails is told to the user like any failure."""
         client = ClientTransaction(self, request, flow, user, (branch, request.method))
         self.clients[client.key] = client
+        self.awaited.add(client)
         client.begin()
         return client
 
@@ -122,8 +125,8 @@ class Transactions:
         self.send(sent, branch, flow, None)
 
     def lost(self, flow: Flow) -> None:
-        """What was sent over a stream did not get out: its requests are told (RFC 3261 17.1.4)."""
-        for client in [client for client in self.clients.values() if client.flow == flow]:
+        """What was sent over it did not arrive: the requests without a final response are told (RFC 3261 17.1.4)."""
+        for client in self.awaited.over(flow):
             client.step(Input.TRANSPORT_ERROR)
 
     def waiting(self) -> int:
@@ -254,8 +257,9 @@ class ClientTransaction(Transaction):
     def received(self, response: Response, flow: Flow) -> None:
         status = response.status
         self.arrival = flow
-        if status >= 200:
+        if status >= 200 and not self.answered:
             self.answered = True
+            self.layer.awaited.discard(self)
         self.step(response_input(status), response)
         if status >= 200:
             self.request = None
@@ -290,7 +294,9 @@ class ClientTransaction(Transaction):
         self.stop_resend(effect, message)
         self.stop_timeout(effect, message)
         self.request = None
-        self.answered = True
+        if not self.answered:
+            self.answered = True
+            self.layer.awaited.discard(self)
         self.layer.clients.pop(self.key, None)
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from sipcgi.flow import Flow
+from sipcgi.proxy.breadth import Breadth
 from sipcgi.sip import build
 from sipcgi.sip.message import Request, Response
 
@@ -14,9 +16,9 @@ if TYPE_CHECKING:
 
 
 class Upstream:
-    """A server transaction with the memory of what it was given to send."""
+    """A server transaction with the memory of what it was given to send. Raises ParseError (Max-Breadth)."""
 
-    __slots__ = ("began", "final", "invite", "logged", "record", "request", "server", "successes", "timers")
+    __slots__ = ("began", "breadth", "final", "invite", "logged", "record", "request", "server", "successes", "timers")
 
     def __init__(self, server: ServerTransaction, request: Request, record: AccessRecord, timers: TimerQueue) -> None:
         self.server = server
@@ -25,6 +27,8 @@ class Upstream:
         self.timers = timers
         self.began = timers.now()
         self.invite = request.method == "INVITE"
+        self.breadth = Breadth.of(request)
+        """How many branches may be active at once (RFC 5393 5.3)."""
         self.final: int | None = None
         """The status of the first final response."""
         self.successes: dict[str, bytes] = {}
@@ -48,7 +52,7 @@ class Upstream:
             self.trying()
         elif self.record.to_180 is None:
             self.record.to_180 = self.elapsed()
-        self.server.respond(response)
+        self.server.respond(framed(response, self.server.flow))
 
     def finish(self, response: Response) -> bool:
         """Sends a final response, unless one was sent; a 2xx to an INVITE leaves all the same. False: not sent."""
@@ -61,7 +65,7 @@ class Upstream:
         if response.status == 408 and not self.invite:
             self.server.abandon()  # RFC 4320 4.2: never a 408, but silence
             return True
-        self.server.respond(response)
+        self.server.respond(framed(response, self.server.flow))
         if success:
             self.successes[response.to.tag or ""] = self.server.last
         return True
@@ -85,3 +89,10 @@ class Upstream:
         if not self.logged:
             self.logged = True
             log.access(self.record)
+
+
+def framed(response: Response, flow: Flow) -> Response:
+    """With the Content-Length that a stream needs and a datagram may lack (RFC 3261 20.14)."""
+    if flow.transport == "UDP" or "content-length" in response.headers.names:
+        return response
+    return response.with_body(response.body)

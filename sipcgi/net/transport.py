@@ -25,8 +25,9 @@ _NO_SUCH_ADDRESS = frozenset({errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT})
 class Transport:
     """Gives what arrives to `receive`, and sends without ever waiting.
 
-    `failed(flow, error)` is called when messages that `send` had taken for a stream were lost. Without `guard` an
-    exception out of `receive` is not caught (for tests).
+    `failed(flow, error)` is called when messages that `send` had taken for a stream were lost, or when ICMP says that
+    a datagram did not arrive; never while `send` runs. Without `guard` an exception out of `receive` is not caught
+    (for tests).
     """
 
     def __init__(
@@ -110,7 +111,7 @@ class Transport:
         endpoint: Endpoint
         try:
             if transport == "UDP":
-                endpoint = udp.UdpEndpoint(udp.open_socket(host, port), self._intake, self.complaints)
+                endpoint = udp.UdpEndpoint(udp.open_socket(host, port), self._intake, self.complaints, self._failed)
             else:
                 sock = tcp.open_socket(host, port)
                 endpoint = tcp.TcpEndpoint(transport, sock, spoken[key], self._pool, self.complaints)

@@ -10,10 +10,11 @@ import trio
 
 from sipcgi.errors import Unreachable
 from sipcgi.flow import Flow, HostPort
-from sipcgi.net import stun
+from sipcgi.net import icmp, stun
 from sipcgi.net.complaint import Complaints
 from sipcgi.net.intake import Intake
 from sipcgi.net.interface import family
+from sipcgi.net.pool import Failed
 from sipcgi.sip.grammar import MAX_DATAGRAM
 
 RECEIVE_BUFFER = 4 * 1024 * 1024  # octets; a burst must fit while a slow message is handled
@@ -22,7 +23,10 @@ MOST_FLOWS = 4096
 _SO_RCVBUFFORCE = 33  # Linux socket(7): beyond net.core.rmem_max, for the privileged
 _MTU_DISCOVER = {socket.AF_INET: (socket.IPPROTO_IP, 10), socket.AF_INET6: (socket.IPPROTO_IPV6, 23)}  # ip(7), ipv6(7)
 _FULL = frozenset({errno.ENOBUFS, errno.ENOMEM})
-_ICMP = frozenset({errno.ECONNREFUSED, errno.EHOSTDOWN, errno.EPROTO, errno.ENOPROTOOPT})
+_ICMP = frozenset(
+    {errno.ECONNREFUSED, errno.EHOSTDOWN, errno.EPROTO, errno.ENOPROTOOPT, errno.EOPNOTSUPP, errno.ENONET}
+)
+_ICMP_OR_ROUTE = _ICMP | {errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EACCES}
 
 
 def open_socket(host: str, port: int) -> socket.socket:
@@ -39,6 +43,7 @@ def open_socket(host: str, port: int) -> socket.socket:
         with contextlib.suppress(OSError):
             # what is larger than the path's MTU is fragmented, not refused: responses cannot change to TCP (18.1.1)
             sock.setsockopt(*_MTU_DISCOVER[version], 0)
+        icmp.ask_for_errors(sock)
         sock.bind((host, port))
     except OSError:
         sock.close()
@@ -47,16 +52,17 @@ def open_socket(host: str, port: int) -> socket.socket:
 
 
 class UdpEndpoint:
-    """One socket."""
+    """One socket. `failed` hears of the peers that cannot be reached, always out of `drain`."""
 
     transport = "UDP"
 
-    def __init__(self, sock: socket.socket, intake: Intake, complaints: Complaints) -> None:
+    def __init__(self, sock: socket.socket, intake: Intake, complaints: Complaints, failed: Failed) -> None:
         self.socket = sock
         self.local = HostPort(*sock.getsockname()[:2])
         self.sent_by = str(self.local)
         self.intake = intake
         self.complaints = complaints
+        self.failed = failed
         self.flows: dict[Any, Flow] = {}
 
     async def serve(self) -> None:
@@ -74,21 +80,36 @@ class UdpEndpoint:
         """Handles what has arrived; True when the time was up before the end."""
         end = perf_counter() + BUDGET
         receive = self.socket.recvfrom
+        idle = True
         while True:
             try:
                 data, address = receive(MAX_DATAGRAM)
             except BlockingIOError:
+                if idle:  # then the error queue it was that woke us: `send` had met the error before
+                    self.take_errors()
                 return False
             except OSError as error:
                 if self.socket.fileno() < 0:
                     return False
-                if error.errno not in _ICMP:
+                if not self.take_errors() and error.errno not in _ICMP_OR_ROUTE:
                     self.complaints.say("receive", f"udp://{self.local}: {error.strerror}")
                     return False
-                continue  # an earlier datagram of ours was refused; its transaction will notice
-            self.received(data, address)
+            else:
+                idle = False
+                self.received(data, address)
             if perf_counter() > end:
                 return True
+
+    def take_errors(self) -> int:
+        """Tells of the peers that, as ICMP says, what was sent did not reach (RFC 3261 18.4); how many errors."""
+        count, unreachable = icmp.take_errors(self.socket)
+        for address, reason in unreachable.items():
+            flow = self.flows.get(address) or self.flow(HostPort(*address[:2]))
+            try:
+                self.failed(flow, Unreachable(f"udp {flow.remote}: {reason}"))
+            except Exception:
+                self.intake.failed(None, flow)
+        return count
 
     def received(self, data: bytes, address: Any) -> None:
         if data[:1] < b"!" and not self.is_message(data, address):
@@ -128,7 +149,7 @@ class UdpEndpoint:
 
     def not_sent(self, error: OSError, data: bytes, flow: Flow) -> None:
         """Raises Unreachable for what will not get better by repeating (RFC 3261 18.4)."""
-        if error.errno in _ICMP:  # it tells of an earlier datagram, perhaps to somebody else
+        if error.errno in _ICMP_OR_ROUTE:  # perhaps of an earlier datagram to somebody else: `drain` will see to that
             try:
                 self.socket.sendto(data, flow.remote)
                 return

@@ -46,6 +46,8 @@ class Network:
         self.sent: list[Datagram] = []
         self.names: dict[HostPort, str] = {}
         self.unreachable: set[HostPort] = set()
+        self.refusing: set[HostPort] = set()
+        """Those that take no connection, which is known after 50 ms."""
         self._hosts: dict[HostPort, Callable[[Datagram], None]] = {}
         self._air: list[tuple[float, int, Datagram]] = []
         self._number = 0
@@ -125,6 +127,8 @@ class Socket:
         self.says = says or address
         self.closed: set[str] = set()
         """Transports that are not spoken."""
+        self.failed: Callable[[Flow], None] = lambda flow: None
+        """Hears of flows on which messages were lost."""
         self.intake = Intake(receive, self._answer, {str(self.says)}, Complaints(log), guard=False)
         network.attach(address, name, self._arrived)
 
@@ -142,6 +146,9 @@ class Socket:
         self.send(bytes(response), self.response_flow(request, flow))
 
     def send(self, data: bytes, flow: Flow) -> None:
+        if flow.transport != "UDP" and flow.remote in self.network.refusing:
+            self.network.timers.start(0.05, self.failed, flow)
+            return
         self.network.send(data, self.address, flow.remote, flow.transport)
 
     def flow_to(self, transport: str, remote: HostPort, name: str | None = None) -> Flow:

@@ -93,3 +93,19 @@ def test_a_2xx_without_a_to_tag(world: World) -> None:
     world.run(0.5)
     assert call.statuses == [200, 200]
     assert {response.to.tag for response in call.responses} == {None}
+
+
+@pytest.mark.rfc("3261", "20.14")
+def test_a_response_without_content_length_gets_one_on_its_way_to_a_stream(world: World) -> None:
+    alice, bob = world.phone("alice", transport="TCP"), world.phone("bob")
+    world.registers(bob)
+    bob.answers("INVITE")
+    call = alice.calls_up("sip:bob@example.com")
+    world.run(0.1)
+    for status, tag in ((180, "a"), (200, "a"), (200, "fork")):
+        bare = bob.response(bob.got, tag, status, b"v=0\r\n")
+        bare.headers.remove("content-length")
+        bob.throw(bytes(bare))
+        world.run(world.network.now + 0.1)
+    assert [answer.headers.get("content-length") for answer in call.responses[-3:]] == ["5", "5", "5"]
+    assert [answer.body for answer in call.responses[-3:]] == [b"v=0\r\n"] * 3

@@ -158,3 +158,36 @@ def test_the_next_server_of_a_name_is_tried_when_the_first_is_silent(world: Worl
     call = alice.calls_up("sip:bob@two.example")
     world.run(40.0)
     assert call.statuses == [100, 200]
+
+
+@pytest.mark.rfc("3261", "18.4")
+def test_a_phone_that_is_off_is_told_by_icmp(world: World) -> None:
+    """The calls to it alone end, and those that ring there go on (17.1.1.2)."""
+    alice, bob = world.phone("alice"), world.phone("bob")
+    world.registers(bob)
+    bob.answers("INVITE", (0.1, 180), (5.0, 200))
+    ringing = alice.calls_up("sip:bob@example.com")
+    world.run(1.0)
+    world.network.detach(bob.socket.address)
+    off = alice.calls_up("sip:bob@example.com")
+    message = alice.calls_up("sip:bob@example.com", method="MESSAGE")
+    other = alice.calls_up("sip:bob@192.0.2.20:5070")
+    world.run(1.3)
+    world.lost(Flow("UDP", world.socket.address, bob.socket.address))
+    world.run(1.5)
+    assert ringing.statuses == [180]
+    assert off.final.status == 500
+    assert message.final.status == 500
+    assert other.statuses == [100]
+
+
+@pytest.mark.rfc("3261", "18.4")
+def test_an_error_after_the_answer_changes_nothing(world: World) -> None:
+    alice, bob = world.phone("alice"), world.phone("bob")
+    world.registers(bob)
+    bob.answers("INVITE", (0.1, 486))
+    call = alice.calls_up("sip:bob@example.com")
+    world.run(0.2)
+    world.lost(Flow("UDP", world.socket.address, bob.socket.address))
+    world.run(1.0)
+    assert call.statuses == [486]

@@ -20,6 +20,7 @@ from sipcgi.engine.cgi_service import Scripts
 from sipcgi.engine.core import Core
 from sipcgi.engine.dispatch import Dispatch
 from sipcgi.engine.domains import Domains
+from sipcgi.engine.large import LargeRequests
 from sipcgi.engine.location_service import LocationService
 from sipcgi.engine.policy import Policy
 from sipcgi.engine.registrar_service import RegistrarService
@@ -111,11 +112,13 @@ class World:
             transactions=self.transactions,
             locations=LocationService(self.store, self.domains, timers),
             answered=self.answered,
+            large=LargeRequests(self.socket, timers),  # type: ignore[arg-type]
         )
         self.answered.core = self.core
         registrar = RegistrarService(self.store, self.domains, timers.now, lambda: "Thu, 01 Jan 1970 00:00:00 GMT")
         self.dispatch = Dispatch(self.core, registrar, self.policy([]))
         self.transactions.core = self.dispatch
+        self.socket.failed = self.lost
         self.phones: list[Phone] = []
         self.said = ""
 
@@ -131,6 +134,10 @@ class World:
 
     def receive(self, message: Request | Response, flow: Flow) -> None:
         self.transactions.receive(message, flow)
+
+    def lost(self, flow: Flow) -> None:
+        self.core.large.lost(flow)
+        self.transactions.lost(flow)
 
     def spawn(self, function: Callable[..., Awaitable[Any]], *arguments: Any) -> None:
         task = function(*arguments)
@@ -208,6 +215,7 @@ class World:
         return [
             *transactions.clients.values(),
             *transactions.servers.values(),
+            *transactions.awaited.peers,
             *self.answered.dialogs.values(),
             *timers,
         ]

@@ -232,9 +232,12 @@ class Broken:
 
     recvfrom = sendto
 
+    def recvmsg(self, *arguments):
+        raise BlockingIOError
+
 
 def endpoint(*errors, transport):
-    return udp.UdpEndpoint(Broken(*errors), transport._intake, transport.complaints)
+    return udp.UdpEndpoint(Broken(*errors), transport._intake, transport.complaints, transport._failed)
 
 
 def test_errors_of_sending(transport):
@@ -247,9 +250,10 @@ def test_errors_of_sending(transport):
     ]:
         endpoint(*errors, transport=transport).send(b"", flow)
         assert transport.complaints.counts["not sent"] == unsent
+    endpoint(errno.EHOSTUNREACH, transport=transport).send(b"", flow)  # that was said of somebody else
     for code in (errno.EMSGSIZE, errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EPERM):
         with pytest.raises(Unreachable):
-            endpoint(code, transport=transport).send(b"", flow)
+            endpoint(code, code, transport=transport).send(b"", flow)
 
 
 def test_errors_of_receiving_end_nothing(transport, log):

@@ -1,0 +1,37 @@
+"""The client transactions that wait for a final response, by peer: whom the loss of a flow concerns."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sipcgi.flow import Flow, HostPort
+
+if TYPE_CHECKING:
+    from sipcgi.engine.transactions import ClientTransaction
+    from sipcgi.transaction.key import ClientKey
+
+
+class Awaited:
+    """An index, so that a flood of ICMP errors never walks through all transactions."""
+
+    __slots__ = ("peers",)
+
+    def __init__(self) -> None:
+        self.peers: dict[HostPort, dict[ClientKey, ClientTransaction]] = {}
+
+    def add(self, client: ClientTransaction) -> None:
+        self.peers.setdefault(client.flow.remote, {})[client.key] = client
+
+    def discard(self, client: ClientTransaction) -> None:
+        """It has its final response, or has ended without one."""
+        remote = client.flow.remote
+        clients = self.peers.get(remote)
+        if clients is not None and clients.get(client.key) is client:
+            del clients[client.key]
+            if not clients:
+                del self.peers[remote]
+
+    def over(self, flow: Flow) -> list[ClientTransaction]:
+        """Those of exactly that flow."""
+        clients = self.peers.get(flow.remote)
+        return [] if clients is None else [client for client in clients.values() if client.flow == flow]
