@@ -161,7 +161,8 @@ class CgiService:
 def check_outcome(outcome: Outcome, route: Route) -> None:
     """Raises ScriptError for a run that did not end by itself with status 0 and within its limits."""
     if outcome.failure is not None:
-        raise ScriptError(outcome.failure)
+        hint = "its first line must name what runs it, like #!/bin/sh" if "Exec format error" in outcome.failure else ""
+        raise ScriptError(outcome.failure, hint=hint)
     if outcome.timed_out:
         raise ScriptError(f"ended at its timeout of {route.timeout:g} s", hint="raise `timeout`, or answer sooner")
     if outcome.overflow:
