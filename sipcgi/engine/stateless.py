@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sipcgi.errors import Unreachable
+from sipcgi.errors import ParseError, Unreachable
 from sipcgi.flow import Flow
 from sipcgi.proxy.forward import forward
 from sipcgi.proxy.route import next_hop
@@ -40,7 +40,7 @@ async def resolve(core: Core, request: Request, target: Target, hop: SipUri) -> 
     try:
         found = await core.resolver.resolve(hop)
         transmit(core, request, target, core.transport.flow_to(*found[0], domain(hop)))
-    except Unreachable:
+    except (Unreachable, ParseError):
         return
 
 
