@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterable
+from difflib import get_close_matches
 
 from sipcgi import __version__
 from sipcgi.cgi.routes import Route, fallback_names
@@ -101,13 +102,19 @@ def _by_name(stem: str) -> str:
 
 def conditions(route: Route) -> str:
     """What a route demands: `INVITE, MESSAGE from *@vinylsiding.com`."""
-    parts = [_listed(sorted(route.method or ())) or "any method"]
+    parts = [_listed(map(_method, sorted(route.method or ()))) or "any method"]
     for name, values in (("from", route.from_), ("to", route.to), ("uri", route.uri), ("source", route.source)):
         if values:
             parts.append(f"{name} {_listed(values)}")
     if route.in_dialog:
         parts.append("also in a dialog")
     return " ".join(parts)
+
+
+def _method(name: str) -> str:
+    """With what was probably meant; any other word may be a method, too."""
+    near = [] if name in (*METHODS, "ACK", "CANCEL") else get_close_matches(name, METHODS, 1)
+    return f"{name} (did you mean {near[0]}?)" if near else name
 
 
 def _listed(values: Iterable[object]) -> str:

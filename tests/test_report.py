@@ -78,6 +78,12 @@ def test_every_script_with_its_start_and_its_triggers(scripts: Path) -> None:
     ]
 
 
+def test_a_mistyped_method(scripts: Path) -> None:
+    script(scripts / "a.sh")
+    lines = report(scripts, "routes: [{script: a.sh, method: [INVTE, ACK, FROBNICATE]}]\n")
+    assert lines[7].endswith("routes.0: ACK, FROBNICATE, INVTE (did you mean INVITE?)")
+
+
 def test_what_is_wrong_stands_below(scripts: Path) -> None:
     script(scripts / "invite.sh", "")
     script(scripts / "invite.tcl", "#!/nowhere\n")

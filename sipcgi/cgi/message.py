@@ -25,6 +25,7 @@ _WORD = re.compile(r"[^ \t]+")  # not str.split: that would also part at NBSP an
 
 NO_BLANK_LINE = "did you forget the blank line before it?"
 EXTRA_BLANK_LINE = "echo, print and puts add a newline themselves: is there a blank line too much above it?"
+NO_ACTION_LINE = f"print {VERSION} 200 OK or another action above it; messages for people belong on standard error"
 OWN_NEWLINE = r"""a shell's echo may print "\n" as it stands: use printf"""
 
 
@@ -221,7 +222,8 @@ def _no_action_line(reader: _Reader, line: str, first: str, body: bytes | None) 
     if name.lower() == "status":
         return reader.error("Status belongs to the CGI of HTTP", hint=f"print {VERSION}, the code and the reason")
     if ":" in line and is_token(name) and name.upper() not in ACTIONS:
-        return reader.error(f"header field without an action line: {shown}", hint=EXTRA_BLANK_LINE)
+        hint = NO_ACTION_LINE if reader.line == 1 else EXTRA_BLANK_LINE
+        return reader.error(f"header field without an action line: {shown}", hint=hint)
     if near := get_close_matches(first[:40].rstrip(":"), ACTIONS, 1):
         return reader.error(f"unknown action in {shown}", hint=f"did you mean {near[0]}?")
     if line.upper().endswith(" " + VERSION):

@@ -111,6 +111,8 @@ def exit_error(status: int, output: bytes) -> ScriptError:
     hint = {126: "a command in it is not executable", 127: "a command in it was not found"}.get(status, "")
     if status == 1 and not output:
         hint = "end a shell script with exit 0"
+    elif not hint:
+        hint = "what it printed counts only with exit status 0; why it failed may be in its stderr lines above"
     return ScriptError(f"exit status {status}", hint=hint)
 
 

@@ -130,7 +130,7 @@ class CgiService:
             return []
         context = self.context
         try:
-            check_outcome(outcome, route)
+            check_outcome(outcome, route, self.scripts.directory)
             printed = parse_output(outcome.stdout, method=context.request.method, max_messages=route.max_messages)
             output = check_output(printed, event, context.request)
         except ScriptError as error:
@@ -158,11 +158,11 @@ class CgiService:
         return self.decide(event)
 
 
-def check_outcome(outcome: Outcome, route: Route) -> None:
+def check_outcome(outcome: Outcome, route: Route, directory: ScriptDirectory) -> None:
     """Raises ScriptError for a run that did not end by itself with status 0 and within its limits."""
     if outcome.failure is not None:
-        hint = "its first line must name what runs it, like #!/bin/sh" if "Exec format error" in outcome.failure else ""
-        raise ScriptError(outcome.failure, hint=hint)
+        problems = directory.problems(directory.locate(route.script))
+        raise ScriptError(outcome.failure, hint="; ".join(map(str, problems)))
     if outcome.timed_out:
         raise ScriptError(f"ended at its timeout of {route.timeout:g} s", hint="raise `timeout`, or answer sooner")
     if outcome.overflow:

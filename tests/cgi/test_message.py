@@ -125,6 +125,7 @@ def test_limits() -> None:
     [
         ("hello\n", 1, 1, "standard error"),
         ("\n\nSIP/2.0 200 OK\n\nhello\n", 5, 1, "standard error"),
+        ("debug: here\nSIP/2.0 200 OK\n", 1, 1, "standard error"),
         ("  SIP/2.0 200 OK\n", 1, 1, "first column"),
         ("SIP/3.0 200 OK\n", 1, 1, "SIP/2.0"),
         ("CGI-PROXY sip:bob@example.com SIP/2.0\n", 1, 1, "did you mean CGI-PROXY-REQUEST?"),

@@ -215,7 +215,8 @@ def test_no_actions_for_cancel_and_ack(kind: type[Cancelled | AckReceived], name
 
 def test_exit_errors() -> None:
     assert exit_error(1, b"").hint == "end a shell script with exit 0"
-    assert exit_error(1, b"SIP/2.0 200 OK\n\n").hint == ""
+    assert "only with exit status 0" in exit_error(1, b"SIP/2.0 200 OK\n\n").hint
+    assert "stderr lines" in exit_error(255, b"").hint
     assert exit_error(127, b"").hint == "a command in it was not found"
     assert exit_error(126, b"").text == "exit status 126"
 

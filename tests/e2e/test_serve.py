@@ -309,8 +309,10 @@ BROKEN = {
     "exit status": ("sh", "#!/bin/sh\nfalse\n", "500", ["status=1", "end a shell script with exit 0"]),
     "exit status after output": ("sh", "#!/bin/sh\nprintf 'SIP/2.0 603 No\\n\\n'\nexit 3\n", "500", ["status=3"]),
     "command not found": ("sh", "#!/bin/sh\nno-such-command\n", "500", ["status=127", "not found", "hint="]),
-    "no #! line": ("pl", 'print "SIP/2.0 603 No\\n\\n";\n', "500", ["Exec format error", "hint="]),
-    "syntax": ("pl", '#!/usr/bin/perl\nprint "oops;\n', "500", ["status=255"]),
+    "no #! line": ("pl", 'print "SIP/2.0 603 No\\n\\n";\n', "500", ["Exec format error", "has no #! line"]),
+    "CR LF": ("sh", "#!/bin/sh\r\necho\r\n", "500", ["No such file", "dos2unix"]),
+    "no interpreter": ("pl", "#!/usr/no/perl\n", "500", ["No such file", "#!/usr/no/perl, which is not there"]),
+    "syntax": ("pl", '#!/usr/bin/perl\nprint "oops;\n', "500", ["status=255", "stderr lines"]),
     "garbage": ("sh", "#!/bin/sh\nprintf 'Hello\\n\\n'\nexit 0\n", "500", ["line=1", "hint="]),
     "second message": (
         "sh",

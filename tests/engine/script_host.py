@@ -90,6 +90,9 @@ class FakeHost:
     def locate(self, name: str) -> str:
         return f"/cgi-bin/{name}"
 
+    def problems(self, path: str) -> list[str]:
+        return []
+
     def command(self, path: str) -> list[str]:
         if os.path.basename(path) not in self.programs:
             raise ScriptError(f"{path} is not there")
