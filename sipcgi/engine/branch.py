@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sipcgi.cgi.metavars import forget_cgi_fields
+from sipcgi.engine.stateless import domain
 from sipcgi.errors import ParseError, ScriptError, Unreachable
 from sipcgi.flow import Flow
 from sipcgi.net.blocklist import BLOCK, retry_after
@@ -169,7 +170,7 @@ class Branch:
                     # a tel URI that nothing turned into another: 404; any other scheme: 416 (RFC 3261 16.3 item 2)
                     self.local(404 if hop.scheme == "tel" else 416)
                     return
-                self.domain = hop.params.get("maddr") or hop.host
+                self.domain = domain(hop)
                 servers = self.context.core.resolver.resolve_now(hop)
                 if servers is None:
                     self.context.core.spawn(self.resolve, hop)

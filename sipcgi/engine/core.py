@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sipcgi.dialog.token import TokenKey
 from sipcgi.ids import Ids
@@ -36,6 +36,3 @@ class Core:
     locations: LocationService
     answered: AnsweredDialogs
     large: LargeRequests
-
-
-Spawn = Callable[[Callable[..., Awaitable[Any]]], None]

@@ -45,6 +45,7 @@ async def resolve(core: Core, request: Request, target: Target, hop: SipUri) -> 
 
 
 def domain(hop: SipUri) -> str:
+    """What the certificate of a next hop must be for."""
     return hop.params.get("maddr") or hop.host
 
 
