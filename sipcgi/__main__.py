@@ -1,6 +1,17 @@
-"""`python -m sipcgi` is the command `sipcgi`."""
+"""The command `sipcgi`, which `python -m sipcgi` is as well."""
 
-from sipcgi.cli import main
+import sys
+
+from sipcgi.command import end_on_signals, serves
+
+
+def run() -> None:
+    if serves(sys.argv[1:]):
+        end_on_signals()
+    from sipcgi.cli import main  # which takes its time
+
+    main(prog_name="sipcgi")
+
 
 if __name__ == "__main__":
-    main(prog_name="sipcgi")
+    run()

@@ -8,19 +8,20 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Callable
+import traceback
+from collections.abc import Awaitable, Callable
 from email.utils import formatdate
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import trio
 
-from sipcgi import __version__
 from sipcgi.cgi.routes import Routes
 from sipcgi.config.mistakes import ConfigErrors
 from sipcgi.dialog.token import TokenKey
+from sipcgi.engine import garbage
 from sipcgi.engine.answered import AnsweredDialogs
-from sipcgi.engine.cgi_service import Scripts
+from sipcgi.engine.cgi_service import SOFTWARE, Scripts, passed_on
 from sipcgi.engine.clock import Clock
 from sipcgi.engine.core import Core
 from sipcgi.engine.dispatch import Dispatch
@@ -28,15 +29,19 @@ from sipcgi.engine.domains import Domains
 from sipcgi.engine.large import LargeRequests
 from sipcgi.engine.location_service import LocationService
 from sipcgi.engine.loop_watch import LoopWatch
+from sipcgi.engine.originated import Originated
+from sipcgi.engine.overload import Overload
 from sipcgi.engine.policy import Policy
 from sipcgi.engine.registrar_service import RegistrarService
 from sipcgi.engine.transactions import Transactions
-from sipcgi.errors import Unreachable
+from sipcgi.errors import EX_CONFIG, Closed, Unreachable
 from sipcgi.flow import Flow
 from sipcgi.hosts.directory import ScriptDirectory
 from sipcgi.hosts.exec import ExecHost
+from sipcgi.hosts.limit import LimitedHost
 from sipcgi.ids import Ids
 from sipcgi.logs import Log
+from sipcgi.net.descriptors import allow_all
 from sipcgi.net.resolver import Resolver
 from sipcgi.net.transport import Transport
 from sipcgi.report import start_up_report
@@ -49,28 +54,26 @@ from sipcgi.transaction.timers import Timers
 if TYPE_CHECKING:
     from sipcgi.config.model import Configuration
 
-EX_CONFIG = 78
 DRAIN = 32.0
 """Seconds that requests without a final response get when the server is told to stop."""
 DRAIN_LOOK = 0.05
 LOG_INTERVAL = 0.25
+SWITCH = 0.001
+"""Seconds after which the loop, or a thread that writes, asks the other for the interpreter: not the usual 5 ms."""
 SWEEP_INTERVAL = 1.0
 SWEEP_MOST = 100
 """Users looked at in one go: about 2 ms."""
-SOFTWARE = f"sipcgi/{__version__}"
-PASSED_ON = ("PATH", "LANG", "TZ", "HOME")
-"""What scripts get of the server's environment (contract: the rest of the environment)."""
 
 
 def serve(load: Callable[[], Configuration]) -> int:
-    """Runs a server until a signal ends it: its exit status. `load` reads the configuration, now and on SIGHUP."""
-    try:
-        configuration = load()
-    except ConfigErrors as errors:
-        for mistake in errors.errors:
-            print(mistake, file=sys.stderr)
-        return EX_CONFIG
-    return trio.run(Server(configuration, load).run, restrict_keyboard_interrupt_to_checkpoints=True)
+    """Runs a server until a signal ends it: its exit status. `load` reads the configuration, now and on SIGHUP.
+
+    Raises ConfigErrors.
+    """
+    server = Server(load(), load)
+    allow_all()
+    sys.setswitchinterval(SWITCH)
+    return trio.run(server.run)
 
 
 class Server:
@@ -81,25 +84,28 @@ class Server:
         self.load = load
         self.watch: LoopWatch | None = None
         self.log = Log(time.time)
-        self.clock = Clock()
+        self.clock = Clock(self.log.crash)
         self.store = MemoryStore()
         self.token_key = os.urandom(32)  # memory://: made anew; the dialogs' bindings are gone as well
         self.host = ExecHost(self.clock.timers, say=self.log.error)
+        self.limited = LimitedHost(self.host, self.clock.timers, configuration.scripts.max_running)
 
     async def run(self) -> int:
-        try:
-            self.open_store()
-        except OSError as error:
-            self.flush()
-            print(self.configuration.mistake("location.store", str(error)), file=sys.stderr)
-            return EX_CONFIG
+        gc.collect()  # now, for there is no garbage in what a store loads, and it may be much
         with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
+            try:
+                self.open_store()
+            except OSError as error:
+                self.flush()
+                print(self.configuration.mistake("location.store", str(error)), file=sys.stderr)
+                return EX_CONFIG
             async with trio.open_nursery() as nursery:
                 self.build(nursery)
                 nursery.start_soon(self.write_log)
                 if isinstance(self.store, SqliteStore):
                     nursery.start_soon(self.store.run)
                 await nursery.start(self.host.run)
+                garbage.settle()
                 status = await self.open(nursery)
                 if status == 0:
                     nursery.start_soon(self.clock.run)
@@ -107,12 +113,12 @@ class Server:
                         self.watch = LoopWatch()
                         trio.lowlevel.add_instrument(self.watch)
                     nursery.start_soon(self.sweep)
-                    self.settle_memory()
+                    nursery.start_soon(garbage.collect)
                     await self.obey(signals, nursery)
                 nursery.cancel_scope.cancel()
         self.flush()
         if self.watch is not None:
-            print(f"loop: longest stand-still {self.watch.longest * 1000:.1f} ms", file=sys.stderr)
+            print(*self.watch.report(), sep="\n", file=sys.stderr)
         return status
 
     def open_store(self) -> None:
@@ -126,24 +132,29 @@ class Server:
         """Makes the objects; those that know each other are joined at the end."""
         timers, ids = self.clock.timers, Ids()
         self.transport = Transport(self.receive, self.log, failed=self.lost)
-        self.domains = Domains(self.configuration.domains, self.transport.is_ours)
-        locations = LocationService(self.store, self.domains, timers)
+        self.domains = Domains((), self.transport.is_ours)
+        configure(self.domains, self.configuration)
+        locations = LocationService(self.store, self.domains, timers, self.transport.is_open)
         transactions = Transactions(self.transport, timers, ids, Timers())
-        registrar = RegistrarService(self.store, self.domains, timers.now, partial(formatdate, usegmt=True))
+        registrar = RegistrarService(locations.reachable, self.domains, timers.now, partial(formatdate, usegmt=True))
         self.core = Core(
             transport=self.transport,
             timers=timers,
-            resolver=Resolver(self.transport.supported),
+            resolver=Resolver(
+                self.transport.supported, alarm=partial(self.transport.complaints.say, "SIPS vanished from the DNS")
+            ),
             ids=ids,
             token_key=TokenKey(self.token_key),
             log=self.log,
-            spawn=nursery.start_soon,
+            spawn=lambda *task: nursery.start_soon(self.guard, *task),
             transactions=transactions,
             locations=locations,
             answered=AnsweredDialogs(),
             large=LargeRequests(self.transport, timers),
+            overload=Overload(self.log, timers),
+            originated=Originated(),
         )
-        self.core.answered.core = self.core
+        self.core.answered.core = self.core.originated.core = self.core
         self.dispatch = Dispatch(self.core, registrar, self.policy(self.configuration))
         transactions.core = self.dispatch
 
@@ -151,16 +162,32 @@ class Server:
         self.core.transactions.receive(message, flow)
 
     def lost(self, flow: Flow, error: Unreachable) -> None:
-        self.core.large.lost(flow)
-        self.core.transactions.lost(flow)
+        try:
+            if type(error) is not Closed:
+                self.core.large.lost(flow)
+                self.dispatch.failover.lost(flow)
+            self.core.transactions.lost(flow)
+        except Exception:
+            self.log.crash(f"the loss of {flow}:\n{traceback.format_exc()}")
+
+    async def guard(self, task: Callable[..., Awaitable[None]], *arguments: Any) -> None:
+        """A bug in one task does not end the server."""
+        try:
+            await task(*arguments)
+        except Exception:
+            self.log.crash(f"a task:\n{traceback.format_exc()}")
 
     def policy(self, configuration: Configuration) -> Policy:
         settings = configuration.scripts
+        self.limited.most = settings.max_running
+        self.core.overload.most = configuration.max_transactions
+        self.core.overload.retry_after = configuration.retry_after
+        self.core.originated.accounts = configuration.credentials
         self.directory = ScriptDirectory(str(settings.directory))
         scripts = Scripts(
             directory=self.directory,
-            host=self.host,
-            server_environment={name: os.environ[name] for name in PASSED_ON if name in os.environ},
+            host=self.limited,
+            server_environment=passed_on(os.environ),
             server_name=configuration.domains[0] if configuration.domains else socket.gethostname(),
             software=SOFTWARE,
         )
@@ -176,16 +203,6 @@ class Server:
             print(line)
         sys.stdout.flush()
         return 0
-
-    def settle_memory(self) -> None:
-        """What is here now stays, and need not be looked at again.
-
-        Collections of what is young are small and often, full ones hardly ever: they stop the loop for as long as
-        there are lingering transactions to look through, which hold no cycles (RequestContext.release).
-        """
-        gc.collect()
-        gc.freeze()
-        gc.set_threshold(2000, 10, 1000)
 
     async def obey(self, signals: Any, nursery: trio.Nursery) -> None:
         """Waits for signals: SIGHUP reloads; the first other one drains, the second ends at once."""
@@ -207,13 +224,15 @@ class Server:
             if not self.core.transactions.waiting() or trio.current_time() > until:
                 break
             await trio.sleep(DRAIN_LOOK)
+        if self.watch is not None:
+            trio.lowlevel.remove_instrument(self.watch)  # what follows keeps nobody waiting
         scope.cancel()
 
     async def reload(self, nursery: trio.Nursery) -> None:
         """Reads the configuration again, in one step: all of it counts, or none."""
         try:
-            configuration = self.load()
-            await self.transport.reopen(nursery, configuration.listen)
+            configuration = await trio.to_thread.run_sync(self.load)  # it may have large files to read
+            await self.transport.open(nursery, configuration.listen)
         except ConfigErrors as errors:
             for mistake in errors.errors:
                 self.log.error(f"not reloaded: {mistake}")
@@ -224,7 +243,7 @@ class Server:
         if configuration.store != self.configuration.store:
             self.log.warning("location.store: another store needs a restart; the old one stays")
         self.configuration = configuration
-        self.domains.rename(configuration.domains)
+        configure(self.domains, configuration)
         self.dispatch.policy = self.policy(configuration)
         self.log.info(f"configuration read again: {configuration.source}")
         for line in start_up_report(configuration, self.directory, self.transport.listening()):
@@ -242,15 +261,20 @@ class Server:
         while True:
             filled = trio.Event()
             self.log.filled = filled.set
-            lines = self.log.take()
-            if lines:
+            while lines := self.log.take():
                 await trio.to_thread.run_sync(write, lines)
-            else:
-                await filled.wait()
+            await filled.wait()
             await trio.sleep(LOG_INTERVAL)
 
     def flush(self) -> None:
-        write(self.log.take())
+        while lines := self.log.take():
+            write(lines)
+
+
+def configure(domains: Domains, configuration: Configuration) -> None:
+    """Gives the domains what the configuration says of them."""
+    settings = {name: configuration.of_domain(name) for name in configuration.domains}
+    domains.configure(settings, configuration.of_domain(), configuration.aliases)
 
 
 def write(lines: bytes) -> None:

@@ -7,14 +7,16 @@ import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import click
 
 from sipcgi import __version__
+from sipcgi.command import serves
+from sipcgi.errors import EX_CONFIG
 
-EX_CONFIG = 78
-"""Exit status for a wrong configuration (sysexits.h)."""
+if TYPE_CHECKING:
+    from sipcgi.config.mistakes import ConfigErrors
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -23,7 +25,7 @@ class Commands(click.Group):
     """A group where no sub-command means `serve`, with its options."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        if not args or (args[0].startswith("-") and args[0].split("=")[0] not in ("--help", "-h", "--version")):
+        if serves(args) and args[:1] != ["serve"]:
             args = ["serve", *args]
         return super().parse_args(ctx, args)
 
@@ -64,9 +66,14 @@ def overrides(command: F) -> F:
 def serve(config: Path | None, listen: tuple[str, ...], domains: tuple[str, ...], scripts: Path | None) -> None:
     """Run the server. SIGTERM ends it, SIGHUP makes it read its configuration again."""
     from sipcgi import app
+    from sipcgi.config.mistakes import ConfigErrors
     from sipcgi.config.scripts import load_with_scripts
 
-    sys.exit(app.serve(partial(load_with_scripts, config, listen=listen, domains=domains, scripts=scripts)))
+    try:
+        status = app.serve(partial(load_with_scripts, config, listen=listen, domains=domains, scripts=scripts))
+    except ConfigErrors as errors:
+        refuse(errors)
+    sys.exit(status)
 
 
 @main.command()
@@ -79,17 +86,132 @@ def check(config: Path | None, listen: tuple[str, ...], domains: tuple[str, ...]
     from sipcgi.config.mistakes import ConfigErrors
     from sipcgi.config.scripts import load_with_scripts
     from sipcgi.hosts.directory import ScriptDirectory
+    from sipcgi.report import without_tcp
 
     try:
         configuration = load_with_scripts(config, listen=listen, domains=domains, scripts=scripts, startable=True)
-    except ConfigErrors as error:
-        for mistake in error.errors:
-            click.echo(str(mistake), err=True)
-        sys.exit(EX_CONFIG)
+    except ConfigErrors as errors:
+        refuse(errors)
     directory = ScriptDirectory(str(configuration.scripts.directory))
-    names = {*directory.scripts(), *(directory.locate(route.script) for route in configuration.routes)}
+    routed = [directory.locate(name) for route in configuration.routes for name in route.scripts]
+    names = {*directory.scripts(), *routed}
     routes = counted(len(configuration.routes), "route")
-    click.echo(f"{configuration.source}: ok, {routes}, {counted(len(names), 'script')}")
+    missing = "" if configuration.scripts.directory.is_dir() else f"; there is no folder {directory.path}"
+    click.echo(f"{configuration.source}: ok, {routes}, {counted(len(names), 'script')}{missing}")
+    for note in without_tcp(map(str, configuration.listen)):
+        click.echo(f"{configuration.source}: listen: {note}")
+
+
+@main.command("try")
+@click.argument("script", type=click.Path(path_type=Path))
+@click.option(
+    "--method", default="INVITE", metavar="NAME", help="Default: INVITE, of which CANCEL and ACK are later parts."
+)
+@click.option("--from", "from_", default="", metavar="URI", help="The caller. Default: sip:alice@example.com.")
+@click.option("--to", default="", metavar="URI", help="The called user. Default: the Request-URI.")
+@click.option("--uri", default="", metavar="URI", help="The Request-URI. Default: --to, or sip:bob@example.com.")
+@click.option("--header", "headers", multiple=True, metavar="'Name: value'", help="Another header field. Repeatable.")
+@click.option("--body", type=click.File("rb"), metavar="FILE", help="The body; - is standard input.")
+@click.option("--message", type=click.File("rb"), metavar="FILE", help="A raw SIP message: request or response.")
+@click.option("--response", default="", metavar="CODE", help="Run for this response to what an earlier run proxied.")
+@click.option("--cookie", default="", metavar="TEXT", help="What the earlier run set with CGI-SET-COOKIE.")
+@click.option("--request-token", default="", metavar="TOKEN", help="The CGI-Request-Token of the earlier run.")
+@click.option("--registered", multiple=True, metavar="URI", help="A phone of the called user. Repeatable.")
+@click.option("--domain", "domains", multiple=True, metavar="NAME", help="A domain of ours. Repeatable.")
+@click.option("--style", type=click.Choice(["cgi", "exec"]), help="Default: that of its route, or cgi.")
+@click.option("--config", type=click.Path(path_type=Path), metavar="FILE", help="Domains and the script's route.")
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+def try_(script: Path, as_json: bool, **options: Any) -> None:
+    """Run one script offline and show what the server would make of it.
+
+    Shows the environment, the output, the actions understood, the SIP messages that would leave, and what is wrong.
+    Exit status 0 if the output is valid, 1 if not.
+    """
+    from sipcgi.errors import ParseError
+    from sipcgi.offline import question, show
+    from sipcgi.offline.paper import Paper
+
+    configuration = read(options["config"]) if options["config"] else None
+    try:
+        trial = question.rehearse(script, question.Question.of(**options), configuration)
+    except ParseError as error:
+        raise click.UsageError(str(error)) from None
+    if as_json:
+        click.echo(show.as_json(trial))
+    else:
+        show.show(trial, script, Paper())
+    sys.exit(0 if trial.valid else 1)
+
+
+@main.command()
+@click.argument("places", nargs=-1, type=click.Path(exists=True, path_type=Path), metavar="[DIR]...")
+def test(places: tuple[Path, ...]) -> None:
+    """Play golden cases: messages in, expected actions.
+
+    They are in the *.yaml files of each DIR, by default tests; docs/testing-scripts.md tells how to write them.
+    Exit status 1 if a case fails, 78 with file:line: key: what is wrong if one is malformed.
+    """
+    from sipcgi.offline import testing
+    from sipcgi.offline.paper import Paper
+
+    sys.exit(testing.run(places or (Path("tests"),), Paper()))
+
+
+@main.command()
+@click.argument("name", type=click.Path(path_type=Path))
+@click.option("--language", metavar="LANGUAGE", help="perl, sh, python, tcl, ruby, lua, js, php or awk.")
+def new(name: Path, language: str | None) -> None:
+    """Write a working script to start from.
+
+    For example: sipcgi new cgi-bin/invite --language perl
+    """
+    from sipcgi.offline import scaffold
+
+    if language not in (None, *scaffold.LANGUAGES):
+        raise click.UsageError(f"no such language: {language}; there are {', '.join(scaffold.LANGUAGES)}")
+    try:
+        path = scaffold.write_script(name, language)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
+    except OSError as error:
+        raise click.ClickException(f"{error.filename}: {error.strerror}: nothing was written") from None
+    click.echo(f"{path} is written; now: sipcgi try {path}")
+
+
+@main.command()
+@click.argument("directory", default=".", type=click.Path(path_type=Path), metavar="[DIR]")
+def init(directory: Path) -> None:
+    """Lay out a directory to start from.
+
+    conf/sipcgi.yaml, cgi-bin/ with the samples, tests/ with their cases. What is there already stays as it is.
+    """
+    from sipcgi.offline import scaffold
+
+    try:
+        files = list(scaffold.lay_out(directory))
+    except OSError as error:
+        raise click.ClickException(f"{error.filename}: {error.strerror}") from None
+    for path, written in files:
+        click.echo(f"{'wrote' if written else 'kept '} {path}")
+    click.echo(f"now: cd {directory}; sipcgi test; sipcgi")
+
+
+def read(config: Path) -> Any:
+    """A configuration, whatever its scripts are; exit status 78 if it is wrong."""
+    from sipcgi.config.load import load
+    from sipcgi.config.mistakes import ConfigErrors
+
+    try:
+        return load(config)
+    except ConfigErrors as errors:
+        refuse(errors)
+
+
+def refuse(errors: ConfigErrors) -> NoReturn:
+    """Says all that is wrong with a configuration, and ends."""
+    for mistake in errors.errors:
+        click.echo(str(mistake), err=True)
+    sys.exit(EX_CONFIG)
 
 
 def counted(number: int, noun: str) -> str:

@@ -1,5 +1,8 @@
 """What can go wrong, each caught in one place (docs/architecture.md); no common base: none is caught by accident."""
 
+EX_CONFIG = 78
+"""Exit status for a wrong configuration (sysexits.h)."""
+
 
 class ParseError(Exception):
     """A SIP message or a part of one does not parse. Caught in net/transport, and where a typed value is first used.
@@ -39,7 +42,15 @@ class ScriptError(Exception):
 
 
 class Unreachable(Exception):
-    """Nothing can be sent to a target. Caught in engine/transactions, where it becomes the event 503."""
+    """Nothing can be sent to a target. Caught in engine/transaction, where it becomes the event 503."""
+
+
+class Closed(Unreachable):
+    """The connection ended in good order: it is no more, but there may be another one."""
+
+
+class Oversized(Unreachable):
+    """What is to be sent fits into no datagram (RFC 3261 18.1.1): the peer is not to blame."""
 
 
 class ConfigError(Exception):

@@ -2,6 +2,9 @@
 
 from typing import NamedTuple
 
+WEBSOCKETS = frozenset({"WS", "WSS"})
+"""Transports by which a peer is reached over its own connection only (RFC 7118 5)."""
+
 
 class HostPort(NamedTuple):
     """An IP address (IPv6 without brackets) and a port."""

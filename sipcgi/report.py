@@ -5,27 +5,12 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 
 from sipcgi import __version__
-from sipcgi.cgi.routes import Route, fallback_names
+from sipcgi.cgi.routes import CGI, Route, fallback_names
 from sipcgi.config.model import Configuration
-from sipcgi.config.schema import ON_ERROR
+from sipcgi.config.schema import METHODS, ON_ERROR
 from sipcgi.hosts.directory import ScriptDirectory
 from sipcgi.logs import printable
-
-METHODS = (
-    "BYE",
-    "INFO",
-    "INVITE",
-    "MESSAGE",
-    "NOTIFY",
-    "OPTIONS",
-    "PRACK",
-    "PUBLISH",
-    "REFER",
-    "REGISTER",
-    "SUBSCRIBE",
-    "UPDATE",
-)
-"""Those registered for SIP but for ACK and CANCEL, which trigger no script."""
+from sipcgi.net.descriptors import shortage
 
 _LABEL = 15
 _MOST = 40
@@ -38,14 +23,37 @@ def start_up_report(configuration: Configuration, scripts: ScriptDirectory, list
     lines = [
         f"sipcgi {__version__}",
         *_entry("configuration", configuration.source),
-        *_entry("listening on", *(listening or ["nothing"])),
-        *_entry("domains", ", ".join([*configuration.domains, "our own addresses and host name"])),
+        *_entry("listening on", *(listening or ["nothing"]), *without_tcp(listening)),
+        *_entry("domains", ", ".join(_domains(configuration))),
+        *_entry("open files", *filter(None, [shortage()])),
         *_entry("may relay", f"to other domains: {relay}"),
         *_entry("may register", "anyone: there is no authentication yet"),
         *_entry("scripts in", folder),
         *_scripts(configuration, scripts),
     ]
     return [printable(line).rstrip() for line in lines]
+
+
+def without_tcp(listening: Iterable[str]) -> list[str]:
+    """A note if there are udp URLs without a tcp one for the same address and port (RFC 3261 18.2.1)."""
+    places = [url.partition("://") for url in listening]
+    streams = {place for scheme, _, place in places if scheme == "tcp"}
+    alone = [place for scheme, _, place in places if scheme == "udp" and not _covered(place, streams)]
+    if not alone:
+        return []
+    wanted = ", ".join(f"tcp://{place}" for place in alone)
+    return [f"note: requests too large for a datagram come over tcp: listen on {wanted}, too"]
+
+
+def _covered(place: str, streams: set[str]) -> bool:
+    wildcard = "[::]" if place[0] == "[" else "0.0.0.0"
+    return place in streams or f"{wildcard}:{place.rpartition(':')[2]}" in streams
+
+
+def _domains(configuration: Configuration) -> list[str]:
+    """Those that redirect say so."""
+    named = [*((name, name) for name in configuration.domains), ("", "our own addresses and host name")]
+    return [f"{text}{' (redirects)' * configuration.of_domain(name).redirect}" for name, text in named]
 
 
 def _entry(label: str, *values: str) -> list[str]:
@@ -69,7 +77,7 @@ def _scripts(configuration: Configuration, scripts: ScriptDirectory) -> list[str
             lines.append(f"  {name:<{name_width}}  {started:<{how_width}}  {reason}")
             name = started = ""
         lines += [f"    wrong: {problem}" for problem in scripts.problems(path)]
-    named = {scripts.locate(route.script) for route in configuration.routes}
+    named = {scripts.locate(name) for route in configuration.routes for name in route.scripts}
     return lines + [f"  wrong: {problem}" for problem in scripts.name_problems(named)]
 
 
@@ -77,7 +85,10 @@ def _triggers(configuration: Configuration, scripts: ScriptDirectory) -> dict[st
     """By path of each script, why it is run: those of routes in their order, then the others by name."""
     triggers: dict[str, list[str]] = {}
     for number, route in enumerate(configuration.routes):
-        triggers.setdefault(scripts.locate(route.script), []).append(f"routes.{number}: {conditions(route)}")
+        why = f"routes.{number}: {conditions(route)}{_style(route)}"
+        for name in route.scripts:
+            triggers.setdefault(scripts.locate(name), []).append(why)
+            why = f"routes.{number}: {conditions(route)}{_style(route)}, after {name}"
     settings = {configuration.scripts.on_error, *(route.on_error for route in configuration.routes)}
     for name in sorted(settings.difference(ON_ERROR)):
         triggers.setdefault(scripts.locate(name), []).append("on_error: when another script fails")
@@ -87,7 +98,7 @@ def _triggers(configuration: Configuration, scripts: ScriptDirectory) -> dict[st
         stem = os.path.splitext(name)[0]
         what = _by_name(stem)
         if what and scripts.find(stem) == path:
-            reasons.append(f"{what} ({name})")
+            reasons.append(f"{what} ({name}){_style(configuration.fallback)}")
     return triggers
 
 
@@ -108,7 +119,14 @@ def conditions(route: Route) -> str:
             parts.append(f"{name} {_listed(values)}")
     if route.in_dialog:
         parts.append("also in a dialog")
+    if route.originate:
+        parts.append("and may send requests of its own")
     return " ".join(parts)
+
+
+def _style(route: Route) -> str:
+    """What its scripts see and say, unless it is what RFC 3050 has."""
+    return "" if route.style == CGI else f", style {route.style}"
 
 
 def _method(name: str) -> str:

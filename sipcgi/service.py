@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from sipcgi.flow import Flow
 from sipcgi.sip.message import Request, Response
 
 
@@ -31,7 +32,7 @@ class RequestReceived:
 
 @dataclass(slots=True)
 class ResponseReceived:
-    """A response to a relayed request, received or, when `local`, made by the server itself (RFC 3050 5.8)."""
+    """A response to a relayed or generated request, received or, when `local`, of the server itself (RFC 3050 5.8)."""
 
     response: Response
     token: str
@@ -40,9 +41,11 @@ class ResponseReceived:
     target: str
     """The URI that the request was sent to."""
     local: bool
-    remote: tuple[str, int] | None
-    """Address and port it came from; None for a local one."""
+    flow: Flow | None
+    """By which it came; None for a local one."""
     situation: Situation
+    generated: bool = False
+    """Whether it answers a request that the service has generated, not a relayed one."""
 
 
 @dataclass(slots=True)
@@ -62,9 +65,10 @@ class Cancelled:
 
 @dataclass(slots=True)
 class AckReceived:
-    """The ACK of a 2xx that the service itself gave (RFC 3050 5.11.1)."""
+    """The ACK of a 2xx that the service itself gave (RFC 3050 5.11.1); it may come another way than the INVITE."""
 
     request: Request
+    flow: Flow
     situation: Situation
 
 
@@ -122,7 +126,23 @@ class WakeAfter:
     line: int = 0
 
 
-Action = Reply | Relay | ForwardResponse | WakeAfter
+@dataclass(slots=True)
+class Originate:
+    """Send a request of our own (RFC 3050 3.1, 5.11.2), in the dialog of its token where there is one."""
+
+    method: str
+    uri: str
+    edits: Edits = field(default_factory=Edits)
+    """All of its header fields and its body, as far as the server does not make them."""
+    request_token: str | None = None
+    timeout: float | None = None
+    """Seconds after which the server cancels and makes a local 408."""
+    line: int = 0
+    script: str = ""
+    """The name of the script that asks for it."""
+
+
+Action = Reply | Relay | ForwardResponse | WakeAfter | Originate
 
 
 class Pending:
@@ -155,7 +175,10 @@ class Pending:
 
 
 class Service(Protocol):
-    """Decides for one transaction. No decision, or none but WakeAfter, is the default action (RFC 3050 5.6.1.6)."""
+    """Decides for one transaction.
+
+    No decision, or none but WakeAfter and Originate, is the default action (RFC 3050 5.6.1.6).
+    """
 
     def wants(self, event: Event) -> bool:
         """Whether `decide` is to be called for it (CGI-AGAIN lives behind this)."""

@@ -91,6 +91,26 @@ def test_check_counts_what_is_there(site: Path) -> None:
     assert (result.exit_code, result.stdout, result.stderr) == (0, "conf/sipcgi.yaml: ok, 1 route, 2 scripts\n", "")
 
 
+@pytest.mark.rfc("3261", "18.2.1-3")
+def test_check_says_what_cannot_receive_large_requests(site: Path) -> None:
+    (site / "cgi-bin").mkdir(exist_ok=True)
+    (site / "conf" / "sipcgi.yaml").write_text("scripts: {directory: ../cgi-bin}\nlisten: udp://127.0.0.1:5060\n")
+    result = run("check")
+    assert result.exit_code == 0
+    assert result.stdout.splitlines()[1:] == [
+        "conf/sipcgi.yaml: listen: note: requests too large for a datagram come over tcp: "
+        "listen on tcp://127.0.0.1:5060, too"
+    ]
+
+
+def test_an_empty_file_is_right_but_the_scripts_are_looked_for_beside_it(site: Path) -> None:
+    script(site / "cgi-bin" / "invite.sh")
+    (site / "conf" / "sipcgi.yaml").write_text("")
+    result = run("check")
+    missing = f"there is no folder {site / 'conf' / 'cgi-bin'}"
+    assert (result.exit_code, result.stdout) == (0, f"conf/sipcgi.yaml: ok, 0 routes, 0 scripts; {missing}\n")
+
+
 def test_check_says_all_that_is_wrong(site: Path) -> None:
     script(site / "cgi-bin" / "invite.sh", "#!/nowhere\n")
     (site / "x.yaml").write_text("scripts: {timeout: x}\nroutes:\n- script: gone.sh\n")
@@ -186,4 +206,4 @@ def test_serve_refuses_the_defaults_without_a_folder(site: Path) -> None:
     (site / "cgi-bin").rmdir()
     result = command("--listen", "udp://127.0.0.1:0")
     assert result.returncode == 78
-    assert result.stderr.startswith(b"built-in defaults:0: --config: neither conf/sipcgi.yaml nor ")
+    assert result.stderr.startswith(b"command line:1: --config: neither conf/sipcgi.yaml nor ")

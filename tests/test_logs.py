@@ -150,6 +150,26 @@ def test_a_traceback_is_a_line_for_each_of_its_lines(log: Log) -> None:
     )
 
 
+def test_lines_are_taken_some_at_a_time_and_in_order(log: Log) -> None:
+    filled = 0
+
+    def count() -> None:
+        nonlocal filled
+        filled += 1
+
+    log.filled = count
+    for number in range(5):
+        log.info(f"line {number}")
+        log.access(record(runs=number))
+    assert filled == 1
+    taken = [log.take(4).decode().splitlines() for _ in range(4)]
+    assert [len(lines) for lines in taken] == [4, 4, 2, 0]
+    kinds = [line.split()[1] for lines in taken for line in lines]
+    assert kinds == ["info", "access"] * 5
+    log.info("again")
+    assert filled == 2
+
+
 def test_a_flood_is_dropped_and_counted() -> None:
     log = Log(Wall(), most=100)
     for number in range(10):

@@ -7,7 +7,8 @@ import pytest
 from sipcgi import __version__
 from sipcgi.config.load import load
 from sipcgi.hosts.directory import ScriptDirectory
-from sipcgi.report import start_up_report
+from sipcgi.net import descriptors
+from sipcgi.report import start_up_report, without_tcp
 
 
 @pytest.fixture
@@ -22,7 +23,7 @@ def script(path: Path, text: str = "#!/bin/sh\n") -> None:
     path.chmod(0o755)
 
 
-def report(scripts: Path, text: str = "", listening: tuple[str, ...] = ("udp://127.0.0.1:5060",)) -> list[str]:
+def report(scripts: Path, text: str = "", listening: tuple[str, ...] = ("tcp://127.0.0.1:5060",)) -> list[str]:
     file = scripts.parent / "sipcgi.yaml"
     file.write_text(text)
     configuration = load(file)
@@ -37,12 +38,42 @@ def test_where_and_for_whom(scripts: Path) -> None:
         f"configuration  {scripts.parent}/sipcgi.yaml",
         "listening on   udp://127.0.0.1:5060",
         "               tcp://[::1]:5060",
+        "               note: requests too large for a datagram come over tcp: listen on tcp://127.0.0.1:5060, too",
         "domains        example.com, our own addresses and host name",
         "may relay      to other domains: 10.0.0.0/8",
         "may register   anyone: there is no authentication yet",
         f"scripts in     {scripts}",
         "  none: drop invite.sh there, and it is run for every INVITE",
     ]
+
+
+@pytest.mark.rfc("3261", "18.2.1-3")
+@pytest.mark.parametrize(
+    ("listening", "missing"),
+    [
+        (["udp://127.0.0.1:5060"], "tcp://127.0.0.1:5060"),
+        (["udp://127.0.0.1:5060", "tcp://127.0.0.1:5062", "tls://127.0.0.1:5060"], "tcp://127.0.0.1:5060"),
+        (["udp://127.0.0.1:5060", "tcp://127.0.0.1:5060"], ""),
+        (["udp://127.0.0.1:5060", "udp://[::1]:5060", "tcp://0.0.0.0:5060"], "tcp://[::1]:5060"),
+        (["udp://sip.example.com:5060", "udp://[::1]:5060"], "tcp://sip.example.com:5060, tcp://[::1]:5060"),
+        (["tcp://127.0.0.1:5060"], ""),
+    ],
+)
+def test_udp_without_tcp(listening: list[str], missing: str) -> None:
+    text = f"note: requests too large for a datagram come over tcp: listen on {missing}, too"
+    assert without_tcp(listening) == [text] * bool(missing)
+
+
+def test_a_domain_that_redirects_says_so(scripts: Path) -> None:
+    lines = report(scripts, "domains: [{name: a, default_action: proxy}, b]\ndefault_action: redirect\n")
+    assert "domains        a, b (redirects), our own addresses and host name (redirects)" in lines
+
+
+def test_few_descriptors(scripts: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(descriptors.resource, "getrlimit", lambda what: (512, 1024))
+    assert "open files     1024 at most, so 512 connections: raise it (ulimit -Hn, LimitNOFILE= of systemd)" in report(
+        scripts
+    )
 
 
 def test_nobody_and_nothing(scripts: Path) -> None:
@@ -78,10 +109,32 @@ def test_every_script_with_its_start_and_its_triggers(scripts: Path) -> None:
     ]
 
 
-def test_a_mistyped_method(scripts: Path) -> None:
+def test_scripts_in_sequence(scripts: Path) -> None:
+    for name in ("block.sh", "forward.sh"):
+        script(scripts / name)
+    lines = report(scripts, "routes: [{script: [block.sh, forward.sh], method: INVITE, originate: true}]\n")
+    assert [line.rpartition("  ")[2] for line in lines[7:]] == [
+        "routes.0: INVITE and may send requests of its own",
+        "routes.0: INVITE and may send requests of its own, after block.sh",
+    ]
+
+
+def test_scripts_of_another_style_say_so(scripts: Path) -> None:
+    for name in ("invite.sh", "message.sh"):
+        script(scripts / name)
+    text = "scripts: {style: exec}\nroutes: [{script: message.sh, style: cgi}, {script: invite.sh}]\n"
+    assert [line.rpartition("  ")[2] for line in report(scripts, text)[7:]] == [
+        "routes.0: any method",
+        "MESSAGE that no route takes (message.sh), style exec",
+        "routes.1: any method, style exec",
+        "INVITE that no route takes (invite.sh), style exec",
+    ]
+
+
+def test_a_method_that_may_be_mistyped(scripts: Path) -> None:
     script(scripts / "a.sh")
-    lines = report(scripts, "routes: [{script: a.sh, method: [INVTE, ACK, FROBNICATE]}]\n")
-    assert lines[7].endswith("routes.0: ACK, FROBNICATE, INVTE (did you mean INVITE?)")
+    lines = report(scripts, "routes: [{script: a.sh, method: [INFORM, ACK, FROBNICATE]}]\n")
+    assert lines[7].endswith("routes.0: ACK, FROBNICATE, INFORM (did you mean INFO?)")
 
 
 def test_what_is_wrong_stands_below(scripts: Path) -> None:

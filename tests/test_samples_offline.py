@@ -1,15 +1,67 @@
 """The samples in cgi-bin/, started as the server starts them, without a server: what they see and what they print."""
 
 import os
+import re
+import shutil
 import subprocess
+from calendar import timegm
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from sipcgi.cgi.output import parse_output
+from sipcgi.cli import main
 
 SAMPLES = Path(__file__).parent.parent / "cgi-bin"
-NAMES = {"block.pl", "boss.pl", "dnd.sh", "forward.sh", "hours.py", "hunt.py", "redirect.sh", "ringing.pl"}
+NAMES = {
+    *(
+        "agents.js",
+        "barring.awk",
+        "block-slide51.pl",
+        "block.pl",
+        "boss-slide51.pl",
+        "boss.pl",
+        "callreturn.rb",
+        "dnd.sh",
+    ),
+    *("followme.tcl", "forward.sh", "hide.pl", "hotline.sh", "hours.py", "hunt.py", "intercom.tcl", "moved.awk"),
+    *("dial.py", "emergency.sh", "missed.pl"),  # they send requests of their own
+    *("priority.php", "redirect.sh", "ringing.pl", "services.lua", "speeddial.lua", "timetable.rb", "voicemail.py"),
+}
+FIRST_LINES = {
+    ".awk": "#!/usr/bin/awk -f",
+    ".js": "#!/usr/bin/env node",
+    ".lua": "#!/usr/bin/lua",
+    ".php": "#!/usr/bin/env php",
+    ".pl": "#!/usr/bin/perl",
+    ".py": "#!/usr/bin/env python3",
+    ".rb": "#!/usr/bin/ruby",
+    ".sh": "#!/bin/sh",
+    ".tcl": "#!/usr/bin/tclsh",
+}
+INTERPRETERS = {
+    ".awk": "awk",
+    ".js": "node",
+    ".lua": "lua",
+    ".php": "php",
+    ".pl": "perl",
+    ".rb": "ruby",
+    ".tcl": "tclsh",
+}
+LISTS = {  # what a sample reads, and how it fails without
+    "agents.js": ("agents.txt", 1, ""),
+    "barring.awk": ("barring.txt", 0, "SIP/2.0 403 This number is barred\n\n"),
+    "followme.tcl": ("follow-me.txt", 1, ""),
+    "hotline.sh": ("hotline.txt", None, ""),
+    "intercom.tcl": ("intercom.txt", 1, ""),
+    "moved.awk": ("moved.txt", 1, ""),
+    "priority.php": ("priority.txt", 1, ""),
+    "services.lua": ("services.txt", 1, ""),
+    "speeddial.lua": ("speed-dial.txt", 1, ""),
+    "timetable.rb": ("timetable.txt", 0, "CGI-PROXY-REQUEST sip:voicemail@example.com SIP/2.0\n\n"),
+}
 METHODS = "invite ack bye cancel register options info message notify prack publish refer subscribe update default"
 INVITE = {
     "REQUEST_METHOD": "INVITE",
@@ -46,15 +98,56 @@ def response(status: int, pending: int = 0, **more: str) -> dict[str, str]:
 
 
 def test_each_sample_can_be_started_and_triggers_nothing_by_its_name() -> None:
-    files = {path.name: path for path in SAMPLES.iterdir() if not path.name.startswith("_")}
-    assert set(files) == NAMES
+    lists = {name for name, _, _ in LISTS.values()} | {"screen.txt"}
+    files = {path.name: path for path in SAMPLES.iterdir() if path.is_file() and path.name != "screen"}
+    assert set(files) == NAMES | lists
     for path in files.values():
+        lines = path.read_text("utf-8").splitlines()
+        assert max(map(len, lines)) <= 120
+        if path.name in lists:
+            continue
         assert path.stem not in METHODS.split()
         assert os.access(path, os.X_OK)
-        lines = path.read_text("utf-8").splitlines()
-        assert lines[0] in ("#!/bin/sh", "#!/usr/bin/perl", "#!/usr/bin/env python3")
-        assert 10 <= len(lines) <= 30
-        assert max(map(len, lines)) <= 120
+        assert lines[0] == FIRST_LINES[path.suffix]
+        assert 10 <= len(lines) <= (100 if path.name == "dial.py" else 40)  # two calls take more than one
+
+
+@pytest.mark.parametrize("name", LISTS)
+def test_without_its_list_nobody_gets_through(name: str, tmp_path: Path, program: Callable[[str], str]) -> None:
+    """And the log says which file it is."""
+    suffix = Path(name).suffix
+    if suffix in INTERPRETERS:
+        program(INTERPRETERS[suffix])
+    copy = shutil.copy(SAMPLES / name, tmp_path)
+    environment = INVITE | {"PATH": os.environ["PATH"], "SIP_FROM": "<sip:alice@example.com>", "SIPCGI_URI": "sip:b@h"}
+    done = subprocess.run([copy], env=environment, cwd=tmp_path, capture_output=True, timeout=30, check=False)
+    listed, status, output = LISTS[name]
+    assert listed in done.stderr.decode()
+    assert done.returncode == status or (status is None and done.returncode in (1, 2))
+    assert done.stdout.decode() == output
+
+
+SLIDE_51 = {
+    "block-slide51.pl": [
+        'if (defined ENVSIP_FROM ENVSIP_FROM "sip_at_vinylsiding.com")',
+        'print "SIP/2.0 600 I can\'t talk right now\\n\\n"',
+    ],
+    "boss-slide51.pl": [
+        "if (defined ENVSIP_FROM ENVSIP_FROM /sipboss_at_mycompany.com/)",
+        "foreach reg (get_regs())",
+        'print "CGI-PROXY-REQUEST reg SIP/2.0\\n"',
+        'print "Priority urgent\\n\\n"',
+    ],
+}
+"""As its transcript has it, which has lost $ { } & = ~ : * and writes _at_ for @."""
+
+
+@pytest.mark.parametrize("name", SLIDE_51)
+def test_the_scripts_of_slide_51_have_its_words(name: str) -> None:
+    script = (SAMPLES / name).read_text().partition("\nif")
+    code = "".join(script[1:]).replace("\\@", "_at_").replace(".*", "")
+    kept = [re.sub(r"[${}&=~:;\s]", "", line) for line in code.splitlines()]
+    assert [line for line in kept if line] == [re.sub(r"\s", "", line) for line in SLIDE_51[name]]
 
 
 @pytest.mark.parametrize(
@@ -198,9 +291,150 @@ def test_hunt() -> None:
         (6, 12, 0, "voicemail"),
     ],
 )
-def test_hours(tmp_path: Path, weekday: int, hour: int, minute: int, goes_to: str) -> None:
-    # Python reads sitecustomize before the script: a clock that stands still
-    moment = (2024, 1, 1 + weekday, hour, minute, 0, weekday, 1 + weekday, 0)
-    (tmp_path / "sitecustomize.py").write_text(f"import time\ntime.localtime = lambda: time.struct_time({moment})\n")
-    output = run("hours.py", INVITE, PYTHONPATH=str(tmp_path), PYTHONDONTWRITEBYTECODE="1")
+def test_hours(weekday: int, hour: int, minute: int, goes_to: str) -> None:
+    now = timegm((2024, 1, 1 + weekday, hour, minute, 0))  # the first of January was a Monday
+    output = run("hours.py", INVITE, NOW=str(now), TZ="UTC")
     assert output == f"CGI-PROXY-REQUEST sip:{goes_to}@example.com SIP/2.0\n\n"
+
+
+def test_hours_by_the_clock() -> None:
+    output = run("hours.py", INVITE)
+    assert output in [f"CGI-PROXY-REQUEST sip:{each}@example.com SIP/2.0\n\n" for each in ("desk", "voicemail")]
+
+
+# Those whose cases in tests/golden/ do not say all
+
+
+HOSTILE = '"\\"A\\", <sip:{0}>;tag=x" <sip:mallory@example.net>;tag=1'
+"""Looks like another caller in the display name."""
+
+
+@pytest.mark.parametrize(
+    ("name", "uri", "caller"),
+    [
+        ("hotline.sh", "sip:bob@example.com", "lobby@example.com"),
+        ("intercom.tcl", "sip:*80bob@example.com", "alice@example.com"),
+        ("priority.php", "sip:bob@example.com", "boss@example.com"),
+        ("speeddial.lua", "sip:1@example.com", "alice@example.com"),
+    ],
+)
+def test_a_display_name_is_no_caller(name: str, uri: str, caller: str, program: Callable[[str], str]) -> None:
+    program(INTERPRETERS.get(Path(name).suffix, "sh"))
+    for good in (f"<sip:{caller}>;tag=1", f'"\\"X\\", <sip:x@y>" <sip:{caller};user=phone>', f"sip:{caller};tag=1"):
+        assert run(name, INVITE, REQUEST_URI=uri, SIP_FROM=good).startswith("CGI-PROXY-REQUEST ")
+    for bad in (HOSTILE.format(caller), f"sip:{caller} <sip:mallory@example.net>", f"<sip:{caller}.example.net>", ""):
+        assert not run(name, INVITE, REQUEST_URI=uri, SIP_FROM=bad).startswith("CGI-PROXY-REQUEST ")
+
+
+@pytest.fixture
+def callers(tmp_path: Path, program: Callable[[str], str]) -> dict[str, str]:
+    program("ruby")
+    (tmp_path / "callers").mkdir()
+    return {"CALLERS": str(tmp_path / "callers"), "REGISTRATIONS": "<sip:bob@192.0.2.1>;expires=60"}
+
+
+def last_of_bob(callers: dict[str, str], caller: str = "<sip:bob@EXAMPLE.com>;tag=1") -> str:
+    return run("callreturn.rb", INVITE, callers, REQUEST_URI="sip:*69@example.com", SIP_FROM=caller)
+
+
+def test_call_return(callers: dict[str, str]) -> None:
+    nobody = "SIP/2.0 480 Nobody has called\n\n"
+    assert last_of_bob(callers) == nobody
+    for caller in ("alice@example.com", "carol@example.org:5070"):
+        assert run("callreturn.rb", INVITE, callers, SIP_FROM=f'"<sip:x@y>" <sip:{caller};transport=tcp>;tag=1') == ""
+        assert last_of_bob(callers) == f"CGI-PROXY-REQUEST sip:{caller};transport=tcp SIP/2.0\n\n"
+    assert last_of_bob(callers, "<sip:bob@example.net>") == nobody  # another Bob
+    assert last_of_bob(callers, "<tel:+1201>") == nobody
+
+
+@pytest.mark.parametrize("caller", ["<sip:anonymous@anonymous.invalid>", "<tel:+12015550123>", "<sip:a b@example.com>"])
+def test_call_return_notes_only_who_can_be_called(callers: dict[str, str], caller: str) -> None:
+    assert run("callreturn.rb", INVITE, callers, SIP_FROM=caller) == ""
+    assert os.listdir(callers["CALLERS"]) == []
+
+
+def test_call_return_writes_nowhere_else(callers: dict[str, str]) -> None:
+    for uri in ("sip:../../x@example.com", "sip:%2e%2e%2fx@example.com", "sip:.@h", "sip:x/y@example.com"):
+        assert run("callreturn.rb", INVITE, callers, REQUEST_URI=uri, SIP_FROM="<sip:a@h>") == ""
+    folder = Path(callers["CALLERS"])
+    assert len(os.listdir(folder)) == 4
+    assert os.listdir(folder.parent) == ["callers"]
+
+
+def test_call_return_keeps_no_file_of_whom_nobody_knows(callers: dict[str, str]) -> None:
+    assert run("callreturn.rb", INVITE, {"CALLERS": callers["CALLERS"]}, SIP_FROM="<sip:alice@example.com>") == ""
+    assert os.listdir(callers["CALLERS"]) == []
+
+
+def test_hide_goes_after_three_redirections_at_most() -> None:
+    moved = response(302, SIP_CONTACT="<sip:bob@gateway.example.com:5070>", SIPCGI_BEST="302")
+    assert run("hide.pl", moved, SCRIPT_COOKIE="2").startswith("CGI-PROXY-REQUEST sip:bob@gateway.example.com:5070 ")
+    assert run("hide.pl", moved, SCRIPT_COOKIE="3") == "SIP/2.0 480\n\n"
+    for host in ("example.org", "example.com.example.org", "notexample.com", "evil.example.org?x=@example.com"):
+        assert run("hide.pl", moved, SCRIPT_COOKIE="0", SIP_CONTACT=f"<sip:bob@{host}>") == "SIP/2.0 480\n\n"
+    assert run("hide.pl", response(486, pending=1), SCRIPT_COOKIE="0") == AGAIN  # another phone still rings
+    assert run("hide.pl", response(404, SIPCGI_BEST="486"), SCRIPT_COOKIE="0") == "SIP/2.0 486\n\n"
+    assert run("hide.pl", response(603, pending=1, SIPCGI_BEST="603"), SCRIPT_COOKIE="0") == "SIP/2.0 603\n\n"
+
+
+def test_follow_me_waits_for_the_other_phones_of_a_place(program: Callable[[str], str]) -> None:
+    program("tclsh")
+    bob = {"SIPCGI_URI": "sip:bob@example.com", "SCRIPT_COOKIE": "0"}
+    assert run("followme.tcl", response(486, pending=1), bob) == AGAIN
+    assert "sip:bob.home@example.com" in run("followme.tcl", response(486), bob)
+    assert run("followme.tcl", response(486), bob, SCRIPT_COOKIE="2") == ""  # the last one
+    assert run("followme.tcl", CANCEL, bob) == ""
+
+
+def test_voicemail_gives_messages_only_to_whom_the_server_knows() -> None:
+    own = {
+        "REQUEST_URI": "sip:bob@example.com",
+        "SIPCGI_URI": "sip:bob@example.com",
+        "SIP_FROM": "<sip:bob@example.com>",
+    }
+    asks = "CGI-PROXY-REQUEST sip:retrieve@vm.example.com;mode=inband SIP/2.0\n\n"
+    assert run("voicemail.py", INVITE, own) == asks
+    assert run("voicemail.py", INVITE, own, REMOTE_USER="alice") == asks
+    known = "CGI-PROXY-REQUEST sip:bob@vm.example.com;mode=retrieve SIP/2.0\n\n"
+    assert run("voicemail.py", INVITE, own, REMOTE_USER="bob") == known
+
+
+@pytest.fixture(scope="module")
+def screened(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the samples, for the program that is compiled there as its comment says."""
+    copy = tmp_path_factory.mktemp("compiled") / "cgi-bin"
+    shutil.copytree(SAMPLES, copy, ignore=shutil.ignore_patterns("screen"))
+    return copy
+
+
+def test_the_sample_in_c(screened: Path, program: Callable[[str], str]) -> None:
+    program("cc")
+    source = screened / "src" / "screen.c"
+    [command] = [
+        line.split("Compile:")[1].split("Cases:")[0] for line in source.read_text().splitlines() if "cc " in line
+    ]
+    strict = f"{command.strip()} -Wall -Wextra -Werror"
+    subprocess.run(["sh", "-c", strict], cwd=source.parent, check=True)
+    result = CliRunner().invoke(main, ["test", str(source.parent / "screen.yaml")])
+    assert result.exit_code == 0, result.output
+
+    def says(caller: str | None) -> str:
+        environment = {} if caller is None else {"SIP_FROM": caller}
+        done = subprocess.run([screened / "screen"], env=environment, cwd=screened, capture_output=True, check=True)
+        return done.stdout.decode()
+
+    for caller in ("<sip:bob@example.com>", "sip:bob@EXAMPLE.com:5070;tag=1", '"a\\"<b>" <sips:alice@example.org;x=y>'):
+        assert says(caller) == ""
+    for caller in (
+        HOSTILE.format("bob@example.com"),
+        "<sip:bob@example.com.x>",
+        "<sip:BOB@example.org>",
+        '"',
+        "",
+        None,
+    ):
+        assert says(caller) == "SIP/2.0 603 Decline\n\n"
+    (screened / "screen.txt").unlink()
+    done = subprocess.run([screened / "screen"], env={}, cwd=screened, capture_output=True, check=False)
+    assert (done.returncode, done.stdout) == (1, b"")
+    assert b"screen.txt" in done.stderr

@@ -1,4 +1,4 @@
-"""The heap of timers, on a clock that the test moves."""
+"""The queue of timers, on a clock that the test moves."""
 
 import gc
 import random
@@ -77,7 +77,7 @@ def test_cancelling_after_it_fired_does_nothing(clock: Clock) -> None:
     timer = clock.start(1, "A")
     clock.pass_(1)
     timer.cancel()
-    assert clock.queue.cancelled == 0
+    assert list(clock.queue.waiting()) == []
 
 
 def test_a_timer_may_cancel_one_that_is_due_with_it(clock: Clock) -> None:
@@ -128,7 +128,6 @@ def test_without_timers_nothing_is_due(clock: Clock) -> None:
     assert clock.queue.next_deadline() is None
     clock.start(1, "A").cancel()
     assert clock.queue.next_deadline() is None
-    assert clock.queue.cancelled == 0
 
 
 def test_a_driver_that_need_not_be_woken() -> None:
@@ -137,13 +136,38 @@ def test_a_driver_that_need_not_be_woken() -> None:
     assert queue.next_deadline() == 1
 
 
-def test_cancelled_timers_do_not_fill_the_heap(clock: Clock) -> None:
-    clock.start(32, "kept")
-    for _ in range(10_000):
+def test_cancelled_timers_are_gone_at_once(clock: Clock) -> None:
+    kept = clock.start(32, "kept")
+    for _ in range(100):
         clock.start(32, "A").cancel()
-    assert len(clock.queue.heap) <= 2002
+    assert list(clock.queue.waiting()) == [kept]
     clock.pass_(32)
     assert clock.done == ["kept"]
+
+
+def test_one_cancelled_while_it_is_due_neither_waits_nor_fires(clock: Clock) -> None:
+    timers = [clock.start(1, number) for number in range(60)]
+    assert clock.pass_(1) == 50
+    assert list(clock.queue.waiting()) == timers[50:]
+    for timer in timers[50:58]:
+        timer.cancel()
+    assert list(clock.queue.waiting()) == timers[58:]
+    assert clock.queue.next_deadline() == 1001
+    assert clock.pass_(0) == 2
+    assert clock.done == [*range(50), 58, 59]
+
+
+def test_a_driver_that_sleeps_is_woken_for_a_deadline_whose_timers_were_all_cancelled(clock: Clock) -> None:
+    clock.start(1, "A").cancel()
+    clock.start(5, "B")
+    assert clock.queue.next_deadline() == 1005
+    clock.start(1, "C")
+    assert clock.wakes == 2
+    clock.start(3, "D").cancel()
+    clock.start(3, "E")
+    assert clock.wakes == 2
+    assert clock.pass_(5) == 3
+    assert clock.done == ["C", "E", "B"]
 
 
 def test_timers_may_be_cancelled_by_the_thousand_while_others_fire(clock: Clock) -> None:
@@ -157,8 +181,8 @@ def test_timers_may_be_cancelled_by_the_thousand_while_others_fire(clock: Clock)
     clock.start(3, "last")
     clock.pass_(5)
     assert clock.done == ["last"]
-    assert clock.queue.heap == []
-    assert clock.queue.cancelled == 0
+    assert list(clock.queue.waiting()) == []
+    assert clock.queue.next_deadline() is None
 
 
 def test_a_cancelled_timer_holds_nothing(clock: Clock) -> None:

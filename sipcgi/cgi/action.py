@@ -8,19 +8,22 @@ from dataclasses import dataclass, field
 from sipcgi.cgi.message import (
     AGAIN,
     FORWARD_RESPONSE,
+    NO_BLANK_LINE,
     OWN_NEWLINE,
     PROXY_REQUEST,
+    REQUEST,
     VERSION,
     Field,
     ScriptMessage,
 )
 from sipcgi.errors import ParseError, ScriptError
-from sipcgi.service import Edits, ForwardResponse, Relay, Reply, WakeAfter
+from sipcgi.service import Edits, ForwardResponse, Originate, Relay, Reply, WakeAfter
 from sipcgi.sip.address import Address
 from sipcgi.sip.grammar import is_token, number
 from sipcgi.sip.headers import canonical
+from sipcgi.sip.message import CSeq
 from sipcgi.sip.status import reason
-from sipcgi.sip.uri import parse_uri
+from sipcgi.sip.uri import SipUri, parse_uri
 
 MAX_COOKIE = 4096
 """Octets of a script cookie."""
@@ -30,12 +33,17 @@ _KEPT = _CLAIMED | {"from", "to", "max-forwards", "content-length"}
 """Fields that CGI-Remove spares: no message is one without them (RFC 3261 8.1.1, 16.6)."""
 
 _BELOW = {
-    "cgi-request-token": (PROXY_REQUEST,),
-    "cgi-timeout": (PROXY_REQUEST,),
+    "cgi-request-token": (PROXY_REQUEST, REQUEST),
+    "cgi-timeout": (PROXY_REQUEST, REQUEST),
     "cgi-remove": (PROXY_REQUEST, FORWARD_RESPONSE, VERSION),
     "cgi-after": (AGAIN,),
 }
 """The CGI header fields, and the actions below which they mean something."""
+
+IN_DIALOG = frozenset({"ACK", "BYE", "CANCEL", "INFO", "PRACK", "UPDATE"})
+"""Methods of requests that mean nothing but in the dialog of an earlier one, or together with it."""
+_NOT_PRINTED = frozenset({"via", "record-route"})
+_ONCE = frozenset({"from", "to", "call-id", "cseq", "max-forwards", "contact"})
 
 _SECONDS = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,9})?")
 _STATUS = re.compile(r"[1-6][0-9]{2}")
@@ -71,13 +79,23 @@ class Findings:
         self.warnings.append((each.line, text))
 
 
-def read_action(message: ScriptMessage, method: str, findings: Findings) -> Reply | Relay | ForwardResponse:
-    """The action of a message that is neither CGI-SET-COOKIE nor CGI-AGAIN. Raises ScriptError."""
+def read_action(
+    message: ScriptMessage, method: str, findings: Findings, *, originate: bool = False
+) -> Reply | Relay | ForwardResponse | Originate:
+    """The action of a message that is neither CGI-SET-COOKIE nor CGI-AGAIN. Raises ScriptError.
+
+    `originate` says that the route lets its scripts generate requests.
+    """
+    if message.action == REQUEST and not originate:
+        hint = f"`originate: true` on the route allows it; {PROXY_REQUEST} sends on the request that was received"
+        raise message.error(f"a request of its own, which this route does not allow: {message.text[:60]!r}", 0, hint)
     cgi = _cgi_fields(message, findings)
     if message.action == VERSION:
         return _reply(message, cgi, findings)
     if message.action == PROXY_REQUEST:
         return _relay(message, cgi, method, findings)
+    if message.action == REQUEST:
+        return _originate(message, cgi, findings)
     return _forward_response(message, cgi, findings)
 
 
@@ -111,20 +129,78 @@ def _reply(message: ScriptMessage, cgi: dict[str, Field], findings: Findings) ->
 def _relay(message: ScriptMessage, cgi: dict[str, Field], method: str, findings: Findings) -> Relay:
     """RFC 3050 5.6.1.2."""
     uri = _argument(message, "a URI")
+    _check_uri(message)
+    token, timeout = _token(cgi), _timeout(message, cgi, method, findings)
+    return Relay(uri, _edits(message, cgi, findings), token, timeout, message.line)
+
+
+def _check_uri(message: ScriptMessage) -> None:
+    """Of the second word."""
+    uri = message.words[1].text
     try:
         parse_uri(uri)
     except ParseError as error:
         hint = "write the URI without < and >" if uri[0] == "<" else "for example: sip:bob@example.com"
         raise message.error(str(error), 1, hint) from None
+
+
+def _token(cgi: dict[str, Field]) -> str | None:
+    """RFC 3050 5.6.2.1."""
     token = cgi.get("cgi-request-token")
-    if token is not None and not is_token(token.value):  # RFC 3050 5.6.2.1
+    if token is None:
+        return None
+    if not is_token(token.value):
         raise token.error(f"not a token: {token.value[:40]!r}", "a token is letters, digits and any of -.!%*_+`'~")
+    return token.value
+
+
+def _timeout(message: ScriptMessage, cgi: dict[str, Field], method: str, findings: Findings) -> float | None:
+    """Seconds: CGI-Timeout, or the Expires of an INVITE (RFC 3050 5.7)."""
     timeout = _seconds(cgi["cgi-timeout"]) if "cgi-timeout" in cgi else None
-    if method == "INVITE":
-        expires = _expires(message, findings)  # RFC 3050 5.7
-        timeout = min((limit for limit in (timeout, expires) if limit is not None), default=None)
-    edits = _edits(message, cgi, findings)
-    return Relay(uri, edits, token.value if token is not None else None, timeout, message.line)
+    expires = _expires(message, findings) if method == "INVITE" else None
+    return min((limit for limit in (timeout, expires) if limit is not None), default=None)
+
+
+def _originate(message: ScriptMessage, cgi: dict[str, Field], findings: Findings) -> Originate:
+    """A request line (RFC 3050 3.1, 5.11.2): what the script leaves out the server makes."""
+    method, uri = message.action_method, message.words[1].text
+    _check_uri(message)
+    token = _token(cgi)
+    if token is None and (method in IN_DIALOG or method == "INVITE"):
+        hint = "it names the dialog for the ACK of its 2xx, and for BYE" if method == "INVITE" else "that of its INVITE"
+        raise message.error(f"{method} without CGI-Request-Token", 0, hint)
+    headers: list[tuple[str, str]] = []
+    printed: set[str] = set()
+    for each in message.fields:
+        name = each.canonical
+        if name.startswith("cgi-") or name == "content-length" or (name == "content-type" and not message.body):
+            continue
+        if name in _NOT_PRINTED:
+            raise each.error(f"a script cannot set {each.name}", "leave the field out: the server makes it")
+        if name in _ONCE and name in printed:
+            raise each.error(f"{each.name} a second time in one message")
+        printed.add(name)
+        _check_own_field(each, method)
+        headers.append((each.name, each.value))
+    timeout = _timeout(message, cgi, method, findings)
+    return Originate(method, uri, Edits(headers, body=message.body or None), token, timeout, message.line)
+
+
+def _check_own_field(each: Field, method: str) -> None:
+    """Fields of a generated request that would make it wrong."""
+    _check_value(each, again=False)
+    if each.canonical == "cseq":
+        try:
+            right = CSeq.parse(each.value).method == method
+        except ParseError:
+            right = False
+        if not right:
+            raise each.error(f"{each.name}: a number and {method} expected", "leave the field out: the server makes it")
+    if each.canonical == "to" and Address.parse(each.value).tag is not None:
+        hint = "a request in a dialog is told by its CGI-Request-Token alone"
+        raise each.error("a script cannot set the tag of To", hint)
+    if each.canonical == "call-id" and not (each.value and each.value.isascii() and " " not in each.value):
+        raise each.error(f"{each.name}: one word expected")
 
 
 def _forward_response(message: ScriptMessage, cgi: dict[str, Field], findings: Findings) -> ForwardResponse:
@@ -154,7 +230,7 @@ def read_again(message: ScriptMessage, findings: Findings) -> tuple[bool, WakeAf
     _nothing_below(message, findings)
     word = _argument(message, "yes or no").lower()
     if word not in ("yes", "no"):
-        raise message.error(f"yes or no expected, not {message.words[1].text[:40]!r}", 1)
+        raise message.error(f"yes or no expected, not {message.words[1].text[:40]!r}", 1, f"{AGAIN} yes {VERSION}")
     after = cgi.get("cgi-after")
     if after is None:
         return word == "yes", None
@@ -237,17 +313,22 @@ def _edits(message: ScriptMessage, cgi: dict[str, Field], findings: Findings) ->
 def _check_value(each: Field, *, again: bool) -> None:
     """Fields that the server itself reads must be right."""
     if again and each.canonical in ("from", "to", "max-forwards"):
-        raise each.error(f"{each.name} a second time in one message")
+        raise each.error(f"{each.name} a second time in one message", NO_BLANK_LINE)
     try:
         match each.canonical:
             case "from" | "to":
                 Address.parse(each.value)
-            case "route" | "record-route":
+            case "record-route":
                 Address.parse_list(each.value)
+            case "route":
+                routes = Address.parse_list(each.value)
+                if not routes or any(type(route.uri) is not SipUri for route in routes):
+                    raise ParseError("a list of SIP URIs expected")
             case "max-forwards":
                 number(each.value, 255)
     except ParseError as error:
-        raise each.error(f"{each.name}: {error}") from None
+        hint = "the server reads this field itself; left out, it stays as it came"
+        raise each.error(f"{each.name}: {error}", hint) from None
 
 
 def _removed(message: ScriptMessage, findings: Findings) -> frozenset[str]:

@@ -17,6 +17,8 @@ FORWARD_RESPONSE = "CGI-FORWARD-RESPONSE"
 SET_COOKIE = "CGI-SET-COOKIE"
 AGAIN = "CGI-AGAIN"
 VERSION = "SIP/2.0"
+REQUEST = "a request of its own"
+"""Stands for the method of a request line, which may be any: the action of such a message."""
 ACTIONS = (PROXY_REQUEST, FORWARD_RESPONSE, SET_COOKIE, AGAIN, VERSION)
 
 MAX_WORDS = 4
@@ -58,7 +60,7 @@ class Field:
 
 @dataclass(slots=True)
 class ScriptMessage:
-    """One message of the output. The first word, in capitals, is one of ACTIONS."""
+    """One message of the output. The first word, in capitals, is one of ACTIONS or the method of a request line."""
 
     line: int
     text: str
@@ -71,6 +73,13 @@ class ScriptMessage:
 
     @property
     def action(self) -> str:
+        """One of ACTIONS, or REQUEST."""
+        first = self.words[0].capitals
+        return first if first in ACTIONS else REQUEST
+
+    @property
+    def action_method(self) -> str:
+        """Of a request line."""
         return self.words[0].capitals
 
     def error(self, text: str, word: int, hint: str = "") -> ScriptError:
@@ -88,7 +97,7 @@ def messages(output: bytes, most: int) -> Iterator[ScriptMessage]:
         found = islice(_WORD.finditer(line), MAX_WORDS)
         words = [Word(match[0], reader.shift + match.start() + 1) for match in found]
         first = words[0].capitals
-        if line[0] in " \t" or first not in ACTIONS:
+        if line[0] in " \t" or not (first in ACTIONS or is_request_line(words)):
             raise _no_action_line(reader, line, first, body)
         count += 1
         if count > most:
@@ -97,6 +106,14 @@ def messages(output: bytes, most: int) -> Iterator[ScriptMessage]:
         message.fields = list(_fields(reader))
         message.body = body = _body(reader, message)
         yield message
+
+
+def is_request_line(words: list[Word]) -> bool:
+    """Whether they are `METHOD URI SIP/2.0`, and not an action with a slip in it."""
+    method = words[0].capitals
+    if len(words) != 3 or words[2].capitals != VERSION or not is_token(method) or method.startswith(("CGI", "SIP")):
+        return False
+    return ":" in words[1].text and not get_close_matches(method[:40], ACTIONS, 1)
 
 
 class _Reader:
@@ -221,14 +238,20 @@ def _no_action_line(reader: _Reader, line: str, first: str, body: bytes | None) 
         return reader.error("Content-Type without an action line", hint=f"print {VERSION} 200 OK above it")
     if name.lower() == "status":
         return reader.error("Status belongs to the CGI of HTTP", hint=f"print {VERSION}, the code and the reason")
+    if name.lower() in ("sip", "sips", "tel"):
+        hint = f"{PROXY_REQUEST} before it and {VERSION} behind it; a list of URIs is what `style: exec` reads"
+        return reader.error(f"a URI is no action: {shown}", hint=hint)
     if ":" in line and is_token(name) and name.upper() not in ACTIONS:
         hint = NO_ACTION_LINE if reader.line == 1 else EXTRA_BLANK_LINE
         return reader.error(f"header field without an action line: {shown}", hint=hint)
     if near := get_close_matches(first[:40].rstrip(":"), ACTIONS, 1):
         return reader.error(f"unknown action in {shown}", hint=f"did you mean {near[0]}?")
-    if line.upper().endswith(" " + VERSION):
-        return reader.error(f"no action: {shown}", hint=f"{PROXY_REQUEST} sends on the request that was received")
     return reader.error(f"action line expected, not {shown}", hint="messages for people belong on standard error")
+
+
+def _begins_message(line: str) -> bool:
+    words = [Word(text, 1) for text in line.replace("\t", " ").split(" ", MAX_WORDS - 1)]
+    return words[0].capitals in ACTIONS or is_request_line(words)
 
 
 def _no_field(reader: _Reader, line: str) -> ScriptError:
@@ -238,7 +261,7 @@ def _no_field(reader: _Reader, line: str) -> ScriptError:
         return reader.error("a line that holds nothing but blanks", hint="print an empty line to end a message")
     if line[0] in " \t":  # RFC 3050 5.6: no provision for continuation lines
         return reader.error(f"continuation line {shown}", hint="each header field stands on one line")
-    if Word(line.replace("\t", " ").partition(" ")[0], 1).capitals in ACTIONS:  # RFC 3050 5.6: exactly one action line
+    if _begins_message(line):  # RFC 3050 5.6: exactly one action line
         return reader.error(f"a second action line in one message: {shown}", hint=NO_BLANK_LINE)
     if ":" in line:
         return reader.error(f"bad header field name in {shown}", hint="letters, digits and -, then a colon")

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass, field
 from functools import lru_cache
 
+from sipcgi.flow import Flow
 from sipcgi.service import AckReceived, Cancelled, Event, RequestReceived, ResponseReceived, TimerFired
 from sipcgi.sip.headers import Headers
 from sipcgi.sip.message import Message, Request
@@ -42,16 +43,15 @@ class Occasion:
     run: int
     elapsed_ms: int
     """Milliseconds since the initial request came."""
-    remote: tuple[str, int]
-    """Where the request came from: the initial one, the CANCEL or the ACK."""
-    transport: str
-    """As in Via."""
+    flow: Flow
+    """By which the initial request came."""
     server_name: str
-    server_port: int
     software: str
     cookie: str | None = None
     registrations: str | None = None
     """The Contact of a 302 that would hold them (RFC 3050 5.5.1.6)."""
+    request_token: str | None = None
+    """Of the dialog of a generated request that the initial one came in."""
     pass_authorization: bool = False
     auth_type: str | None = None
     """Of credentials that the server itself has checked (RFC 3050 5.5.1.1)."""
@@ -81,7 +81,7 @@ def environment(occasion: Occasion) -> Environment:
         message = event.response
     else:
         message = occasion.initial if isinstance(event, TimerFired) else event.request
-    variables, dropped = _protocol_variables(message.headers)
+    variables, dropped = protocol_variables(message.headers)
     if not occasion.pass_authorization:  # RFC 3050 7.3
         for name in _SENSITIVE:
             variables.pop(name, None)
@@ -92,12 +92,15 @@ def environment(occasion: Occasion) -> Environment:
         kind = message.headers.get("content-type")
         if kind is not None:
             variables["CONTENT_TYPE"] = kind
-    _check_size(variables)
+    check_size(variables)
     return Environment(variables, dropped)
 
 
-def _protocol_variables(headers: Headers) -> tuple[dict[str, str], list[str]]:
-    """SIP_ and the name of each field (RFC 3050 5.5.1.5), and the names of those that others drove out."""
+def protocol_variables(headers: Headers, separator: str = ", ") -> tuple[dict[str, str], list[str]]:
+    """SIP_ and the name of each field (RFC 3050 5.5.1.5), and the names of those that others drove out.
+
+    `separator` stands between the values of several fields.
+    """
     variables: dict[str, str] = {}
     owners: dict[str, str] = {}
     several: dict[str, list[str]] = {}
@@ -122,7 +125,7 @@ def _protocol_variables(headers: Headers) -> tuple[dict[str, str], list[str]]:
             continue
         variables[variable] = value
     for variable, values in several.items():  # "as though they had been received as a single header field"
-        variables[variable] = ", ".join([value for value in values if value])
+        variables[variable] = separator.join([value for value in values if value])
     return variables, list(dict.fromkeys(dropped))
 
 
@@ -148,10 +151,8 @@ def _server_variables(variables: dict[str, str], occasion: Occasion) -> None:
     initial, situation = occasion.initial, occasion.event.situation
     variables["GATEWAY_INTERFACE"] = "SIP-CGI/1.1"
     variables["SERVER_NAME"] = occasion.server_name
-    variables["SERVER_PORT"] = str(occasion.server_port)
     variables["SERVER_PROTOCOL"] = "SIP/2.0"
     variables["SERVER_SOFTWARE"] = occasion.software
-    variables["SERVER_TRANSPORT"] = occasion.transport.lower()
     variables["SIPCGI_TRANSACTION"] = occasion.transaction
     variables["SIPCGI_METHOD"] = initial.method
     variables["SIPCGI_URI"] = initial.uri
@@ -175,23 +176,28 @@ def _event_variables(variables: dict[str, str], occasion: Occasion) -> None:
     """What differs between requests, responses and timers."""
     event = occasion.event
     variables["SIPCGI_EVENT"] = _event_name(event)
-    remote: tuple[str, int] | None = occasion.remote
+    flow = (event.flow if isinstance(event, ResponseReceived | AckReceived) else None) or occasion.flow
+    variables["SERVER_PORT"] = str(flow.local.port)  # RFC 3050 5.5.1.19: on which this message was received
+    variables["SERVER_TRANSPORT"] = flow.transport.lower()
+    local = False
     if isinstance(event, ResponseReceived):
-        remote = None if event.local else event.remote
+        local = event.local
         variables["RESPONSE_STATUS"] = str(event.response.status)
         variables["RESPONSE_REASON"] = event.response.reason
         variables["RESPONSE_TOKEN"] = event.token
         variables["SIPCGI_TARGET"] = event.target
         if event.request_token is not None:
             variables["REQUEST_TOKEN"] = event.request_token
-    elif not isinstance(event, TimerFired):
+    elif occasion.request_token is not None:
+        variables["REQUEST_TOKEN"] = occasion.request_token
+    if not isinstance(event, TimerFired | ResponseReceived):
         variables["REQUEST_METHOD"] = event.request.method
         variables["REQUEST_URI"] = event.request.uri
-    if remote is None:  # RFC 3050 5.5.1.7: the loopback address for locally-generated responses
-        variables["REMOTE_ADDR"] = "::1" if ":" in occasion.remote[0] else "127.0.0.1"
+    if local:  # RFC 3050 5.5.1.7: the loopback address for locally-generated responses
+        variables["REMOTE_ADDR"] = "::1" if ":" in flow.remote.host else "127.0.0.1"
     else:
-        variables["REMOTE_ADDR"] = remote[0]
-        variables["REMOTE_PORT"] = str(remote[1])
+        variables["REMOTE_ADDR"] = flow.remote.host
+        variables["REMOTE_PORT"] = str(flow.remote.port)
 
 
 _EVENT_NAMES = {RequestReceived: "request", TimerFired: "timer", Cancelled: "cancel", AckReceived: "ack"}
@@ -203,8 +209,8 @@ def _event_name(event: Event) -> str:
     return _EVENT_NAMES[type(event)]
 
 
-def _check_size(variables: dict[str, str]) -> None:
-    """Exact only where the limit is near: a character has four octets at most."""
+def check_size(variables: dict[str, str]) -> None:
+    """Raises TooLarge. Exact only where the limit is near: a character has four octets at most."""
     characters = sum(map(len, variables)) + sum(map(len, variables.values())) + len(variables)
     if 4 * characters <= MAX_VARIABLE:
         return

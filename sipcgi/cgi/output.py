@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from sipcgi.cgi.action import Claim, Findings, read_action, read_again, read_cookie
-from sipcgi.cgi.message import AGAIN, PROXY_REQUEST, SET_COOKIE, messages
+from sipcgi.cgi.message import AGAIN, PROXY_REQUEST, SET_COOKIE, VERSION, messages
 from sipcgi.errors import ParseError, ScriptError
 from sipcgi.service import (
     AckReceived,
@@ -13,6 +13,7 @@ from sipcgi.service import (
     Cancelled,
     Event,
     ForwardResponse,
+    Originate,
     Reply,
     ResponseReceived,
     WakeAfter,
@@ -33,10 +34,11 @@ class Output:
     """For `check_output`; the fields among them are in no Edits."""
 
 
-def parse_output(output: bytes, *, method: str, max_messages: int = 64) -> Output:
+def parse_output(output: bytes, *, method: str, max_messages: int = 64, originate: bool = False) -> Output:
     """The actions in `output`, printed for a transaction of `method`.
 
-    An empty output is the default action (RFC 3050 5.6.1.6). Raises ScriptError with line and column.
+    An empty output is the default action (RFC 3050 5.6.1.6). `originate`: whether it may generate requests, which a
+    final response does not end. Raises ScriptError with line and column.
     """
     findings = Findings()
     result = Output(warnings=findings.warnings, claims=findings.claims)
@@ -49,15 +51,21 @@ def parse_output(output: bytes, *, method: str, max_messages: int = 64) -> Outpu
             result.again, wake = read_again(message, findings)
         else:
             claims = len(findings.claims)
-            action = read_action(message, method, findings)
-            if final:  # RFC 3050 5.6: nothing after a definitive response
+            action = read_action(message, method, findings, originate=originate)
+            if final and type(action) is not Originate:  # RFC 3050 5.6: nothing after a definitive response
                 findings.warn(message, _after(final))
                 del findings.claims[claims:]
                 continue
             result.actions.append(action)
             if isinstance(action, Reply) and action.status >= 200:
                 final = message.line
-    if wake is not None and final:
+    if not result.again:
+        result.warnings += [
+            (action.line, "without CGI-AGAIN yes nobody acknowledges its 2xx: it is cancelled at once")
+            for action in result.actions
+            if isinstance(action, Originate) and action.method == "INVITE"
+        ]
+    if wake is not None and final and not _generates(result.actions):
         findings.warnings.append((wake.line, _after(final)))
     elif wake is not None:
         result.actions.append(wake)
@@ -73,26 +81,33 @@ def check_output(output: Output, event: Event, initial: Request) -> Output:
     if isinstance(event, Cancelled | AckReceived):
         # RFC 3050 5.10: purely advisory; 5.11.1
         name = "CANCEL" if isinstance(event, Cancelled) else "ACK"
-        warnings += [(action.line, f"no action has an effect in the run for {name}") for action in output.actions[:1]]
-        return Output([], output.cookie, output.again, warnings)
+        requests: list[Action] = [action for action in output.actions if type(action) is Originate]
+        others = [action for action in output.actions if type(action) is not Originate]
+        warnings += [(action.line, f"no action has an effect in the run for {name}") for action in others[:1]]
+        return Output(requests, output.cookie, output.again, warnings)
     response = event.response if isinstance(event, ResponseReceived) else None
     for claim in output.claims:
         if claim.name != "this":
             _check_field(claim, initial)
         elif response is None:  # RFC 3050 5.6.1.3
             raise claim.error('"this" where no response came', "name a response by its RESPONSE_TOKEN")
+        elif isinstance(event, ResponseReceived) and event.generated:
+            text = '"this" is the response to a request of the script: it is not for the caller'
+            raise claim.error(text, f"print {VERSION} and a status code to answer the caller")
     this = response.status if response is not None else 0
+    names = ("this", event.token) if isinstance(event, ResponseReceived) and not event.generated else ()
 
     def status(action: Action) -> int:
         if isinstance(action, Reply):
             return action.status
-        return this if isinstance(action, ForwardResponse) and action.token == "this" else 0
+        return this if isinstance(action, ForwardResponse) and action.token in names else 0
 
     actions = output.actions
     for index, action in enumerate(actions, 1):
         if status(action) >= 200:
-            warnings += [(each.line, _after(action.line)) for each in actions[index:]]
-            actions = actions[:index]
+            going_on = (Originate, WakeAfter) if _generates(actions) else ()
+            warnings += [(each.line, _after(action.line)) for each in actions[index:] if not isinstance(each, going_on)]
+            actions = actions[:index] + [each for each in actions[index:] if isinstance(each, going_on)]
             break
     if actions and not event.situation.pending and all(100 <= status(action) < 200 for action in actions):
         raise ScriptError(
@@ -114,6 +129,22 @@ def exit_error(status: int, output: bytes) -> ScriptError:
     elif not hint:
         hint = "what it printed counts only with exit status 0; why it failed may be in its stderr lines above"
     return ScriptError(f"exit status {status}", hint=hint)
+
+
+def signal_error(number: int) -> ScriptError:
+    """The error of a script that a signal killed."""
+    hint = {
+        9: "the kernel kills so when memory runs out (dmesg tells), and so do people",
+        13: "it wrote to a program that had ended",
+    }.get(number, "what it printed counts only when it ends by itself")
+    if number in (4, 6, 7, 8, 11):  # ILL, ABRT, BUS, FPE, SEGV
+        hint = "the program crashed, or the interpreter that runs it"
+    return ScriptError("killed by a signal", hint=hint)
+
+
+def _generates(actions: list[Action]) -> bool:
+    """Whether there are requests of its own, with which a transaction outlives its final response."""
+    return any(isinstance(action, Originate) for action in actions)
 
 
 def _after(line: int) -> str:

@@ -16,13 +16,17 @@ from sipcgi.sip.uri import SipUri, TelUri, Uri
 Network = IPv4Network | IPv6Network
 Source = IPv4Address | IPv6Address
 
+CGI = "cgi"
+EXEC = "exec"
+STYLES = (CGI, EXEC)
+"""What a script sees and says: RFC 3050, or what the exec modules of Kamailio and OpenSIPS have (cgi/exec_style)."""
 _WITHOUT_DEFAULT = frozenset({"REGISTER", "ACK", "CANCEL", "PRACK"})
 _SEPARATORS = str.maketrans("", "", "-.()")  # RFC 3966 3: visual-separator
 
 
 @dataclass(slots=True)
 class Route:
-    """A script and when it is run; all conditions must hold, and a missing one always does.
+    """A script, those that follow it, and when they are run; all conditions must hold, and a missing one always does.
 
     `from_`, `to` and `uri` are globs, of which one must match; `source` are networks. Then the settings of its runs:
     `timeout` in seconds, `max_output` in octets.
@@ -43,6 +47,17 @@ class Route:
     max_messages: int = 64
     pass_authorization: bool = False
     environment: dict[str, str] = field(default_factory=dict)
+    style: str = CGI
+    then: tuple[str, ...] = ()
+    """The scripts that get what the ones before them took no action for, in this order."""
+
+    originate: bool = False
+    """Whether the scripts may generate requests."""
+
+    @property
+    def scripts(self) -> tuple[str, ...]:
+        """All of them in their order."""
+        return (self.script, *self.then)
 
 
 class Routes:

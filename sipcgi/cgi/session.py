@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from sipcgi.cgi.output import Output
 from sipcgi.cgi.routes import Route
-from sipcgi.service import Cancelled, Event, RequestReceived, ResponseReceived
+from sipcgi.service import Cancelled, Event, RequestReceived, ResponseReceived, TimerFired, WakeAfter
 
 
 class Session:
     """The route, the cookie, the number of the run, and whether there is to be another one.
 
-    A run of an `on_error` script goes through the same session, which has failed by then.
+    A run of an `on_error` script goes through the same session, which has failed by then. Each script of a route that
+    names several has a session of its own.
     """
 
-    __slots__ = ("_last", "_running", "again", "cookie", "route", "run")
+    __slots__ = ("_last", "_running", "_timed", "again", "cookie", "route", "run")
 
     def __init__(self, route: Route) -> None:
         self.route = route
@@ -23,13 +24,14 @@ class Session:
         self.again = False
         """Whether the script asked to be run at the next message."""
         self._running = False
+        self._timed = False
         self._last = False
 
     def wants(self, event: Event) -> bool:
         """Whether the script is to be run for it.
 
         RFC 3050 5.6.1.5: once for the request, then at the next message of the transaction after each CGI-AGAIN yes.
-        A 100 neither runs it nor uses this up.
+        A 100 neither runs it nor uses this up. A timer runs the script that has set it.
         """
         if self._last:
             return False
@@ -37,11 +39,11 @@ class Session:
             return self.run == 0
         if isinstance(event, ResponseReceived) and event.response.status == 100:
             return False
-        return self.again
+        return self.again and (self._timed or not isinstance(event, TimerFired))
 
     def listening(self) -> bool:
-        """Whether any later event may be wanted."""
-        return not self._last and (self.run == 0 or self.again or self._running)
+        """Whether any later event may be wanted. A script that never had its turn will not have one."""
+        return not self._last and self.run > 0 and (self.again or self._running)
 
     def begin(self, event: Event) -> int:
         """A run begins, and its number; it uses up what the run before asked for. The one for a CANCEL is the last."""
@@ -58,6 +60,7 @@ class Session:
         if self._last:
             return
         self.again = output.again
+        self._timed = any(isinstance(action, WakeAfter) for action in output.actions)
         if output.cookie is not None:
             self.cookie = output.cookie
 

@@ -9,15 +9,20 @@ from typing import TypeVar
 
 from pydantic import ValidationError
 
+from sipcgi.auth.digest import Account
 from sipcgi.cgi.routes import Route
 from sipcgi.config import schema
+from sipcgi.config.aliases import AliasReader
 from sipcgi.config.certificates import Certificates
 from sipcgi.config.document import Document, key_name
 from sipcgi.config.document import Path as Key
+from sipcgi.config.domains import domain_settings, named_domains, note_mistakes
 from sipcgi.config.mistakes import ConfigErrors, NamedScripts, note
-from sipcgi.config.model import BUILT_IN, Configuration, ScriptSettings
+from sipcgi.config.model import BUILT_IN, MAX_RUNNING, Configuration, ScriptSettings
 from sipcgi.config.place import Listener, default_listeners, host, listener
+from sipcgi.engine.overload import MOST_TRANSACTIONS
 from sipcgi.errors import ConfigError
+from sipcgi.hosts.kits import joined
 
 __all__ = ["ConfigErrors", "load"]
 
@@ -54,6 +59,12 @@ def load(
     names = _arguments("--domain", host, domains, mistakes)
     directory = _directory(document, base, scripts, mistakes)
     _no_listener_twice(document)
+    _no_realm_twice(document, file)
+    note_mistakes(document, file)
+    reader = AliasReader(document, partial(_absolute, base), names)
+    for place, name in named_domains(document):
+        reader.read((*place, "aliases"), name)
+    aliases = reader.aliases()
     if errors := document.mistakes + mistakes:
         without = any(error.key in ("scripts.directory", "--scripts", "--config") for error in errors)
         named = NamedScripts(directory, _named(document), partial(_mistake, document))
@@ -61,7 +72,7 @@ def load(
     return Configuration(
         file=path,
         listen=tuple(listeners or _listeners(document, file, certificates) or default_listeners()),
-        domains=tuple(names or file.domains),
+        domains=tuple(names or dict.fromkeys(entry.name for entry in file.domains)),
         relay=tuple(file.relay),
         scripts=ScriptSettings(
             directory=directory,
@@ -70,10 +81,17 @@ def load(
             max_output=file.scripts.max_output,
             max_messages=file.scripts.max_messages,
             pass_authorization=file.scripts.pass_authorization,
-            environment=dict(file.scripts.environment),
+            style=file.scripts.style,
+            environment=joined(file.scripts.environment),
+            max_running=file.scripts.max_running or MAX_RUNNING,
         ),
         routes=tuple(_route(entry, file.scripts) for entry in file.routes),
         store=_store(file.location.store, base),
+        domain_settings=domain_settings(file),
+        aliases=aliases,
+        max_transactions=file.overload.max_transactions or MOST_TRANSACTIONS,
+        retry_after=file.overload.retry_after,
+        credentials=tuple(Account(each.realm, each.user, each.password) for each in file.credentials),
         lines={key_name(place): line for place, line in document.lines.items()},
     )
 
@@ -94,7 +112,7 @@ def _read(path: Path) -> Document:
         with path.open("rb") as file:
             return Document.read(str(path), file.read(2 * 1024 * 1024))
     except OSError as error:
-        raise ConfigErrors([ConfigError(str(path), 0, "--config", error.strerror or "cannot be read")]) from None
+        raise ConfigErrors([ConfigError(str(path), 1, "--config", error.strerror or "cannot be read")]) from None
 
 
 def _absolute(base: Path, path: str | Path) -> Path:
@@ -134,7 +152,7 @@ def _directory(document: Document, base: Path, scripts: str | Path | None, mista
     elif document.file == BUILT_IN:
         neither = " nor ".join(map(str, PLACES))
         text = f"neither {neither} exists, and there is no folder ./{DEFAULT_DIRECTORY}: make it and put a script there"
-        mistakes.append(ConfigError(BUILT_IN, 0, "--config", text))
+        mistakes.append(ConfigError(COMMAND_LINE, 1, "--config", text))
     return directory
 
 
@@ -164,15 +182,27 @@ def _no_listener_twice(document: Document) -> None:
             document.add(key, f"{url} is there twice, first in listen.{same}")
 
 
+def _no_realm_twice(document: Document, file: schema.File) -> None:
+    first: dict[str, int] = {}
+    for number, entry in enumerate(file.credentials):
+        same = first.setdefault(entry.realm, number)
+        if same != number:
+            text = f"'{entry.realm}' is there twice, first in credentials.{same}"
+            document.add(("credentials", number, "realm"), text)
+
+
 def _named(document: Document) -> list[tuple[str, str]]:
     """The scripts that a document with mistakes names."""
     names = []
     routes = document.at("routes")
     keys: list[Key] = [("scripts", "on_error")]
     for number in range(len(routes) if isinstance(routes, list) else 0):
-        keys += [("routes", number, "script"), ("routes", number, "on_error")]
+        key: Key = ("routes", number, "script")
+        scripts = document.at(*key)
+        keys += [(*key, place) for place in range(len(scripts))] if isinstance(scripts, list) else [key]
+        keys.append(("routes", number, "on_error"))
     for key in keys:
-        is_script = key[-1] == "script"
+        is_script = key[-1] != "on_error"
         try:
             name = (schema.script if is_script else schema.on_error)(document.at(*key))
         except ValueError:
@@ -190,7 +220,8 @@ def _mistake(document: Document, key: str, text: str) -> ConfigError:
 def _route(entry: schema.RouteEntry, scripts: schema.Scripts) -> Route:
     """With what `scripts` says for all where the route says nothing."""
     return Route(
-        script=entry.script,
+        script=entry.script[0],
+        then=tuple(entry.script[1:]),
         method=frozenset(entry.method) or None,
         from_=tuple(entry.from_),
         to=tuple(entry.to),
@@ -198,6 +229,7 @@ def _route(entry: schema.RouteEntry, scripts: schema.Scripts) -> Route:
         source=tuple(entry.source),
         in_dialog=entry.in_dialog,
         reroute=entry.reroute,
+        originate=entry.originate,
         timeout=entry.timeout or scripts.timeout,
         on_error=entry.on_error or scripts.on_error,
         max_output=entry.max_output or scripts.max_output,
@@ -205,7 +237,8 @@ def _route(entry: schema.RouteEntry, scripts: schema.Scripts) -> Route:
         pass_authorization=(
             scripts.pass_authorization if entry.pass_authorization is None else entry.pass_authorization
         ),
-        environment={**scripts.environment, **entry.environment},
+        style=entry.style or scripts.style,
+        environment=joined({**scripts.environment, **entry.environment}),
     )
 
 

@@ -59,8 +59,8 @@ def note(error: ValidationError, document: Document, sections: dict[Path, type[B
 
 
 def _is_implied(path: Path) -> bool:
-    """A single value where a list may stand, or a URL where a mapping may."""
-    return bool(path) and (isinstance(path[-1], int) or path[-1] == "url")
+    """A single value where a list may stand, or a URL or a name where a mapping may."""
+    return bool(path) and (isinstance(path[-1], int) or path[-1] in ("url", "name"))
 
 
 def _text(detail: Any, path: Path, sections: dict[Path, type[BaseModel]]) -> str:
@@ -89,5 +89,6 @@ def _meant(path: Path, sections: dict[Path, type[BaseModel]]) -> str:
 
 
 def keys(model: type[BaseModel]) -> list[str]:
-    """The keys of a section as they are written."""
-    return [field.alias or name for name, field in model.model_fields.items()]
+    """The keys of a section as they are written, its own before those that others have, too."""
+    fields = sorted(model.model_fields.items(), key=lambda item: item[0] not in model.__annotations__)
+    return [field.alias or name for name, field in fields]

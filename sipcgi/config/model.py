@@ -1,13 +1,20 @@
 """A configuration that holds: every value filled in, every path absolute, every mistake found before."""
 
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from sipcgi.cgi.routes import Route
+from sipcgi.auth.digest import Account
+from sipcgi.cgi.routes import CGI, Route
 from sipcgi.config.place import Listener, Network
+from sipcgi.engine.domains import DEFAULT_SETTINGS, DomainSettings
+from sipcgi.engine.overload import MOST_TRANSACTIONS
 from sipcgi.errors import ConfigError
+from sipcgi.registrar.aliases import Aliases
 
 BUILT_IN = "built-in defaults"
+MAX_RUNNING = 64 * len(os.sched_getaffinity(0))
+"""Scripts at once: with short ones the processors are busy, with ones that wait for others there is room."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +31,8 @@ class ScriptSettings:
     max_messages: int
     pass_authorization: bool
     environment: dict[str, str]
+    style: str = CGI
+    max_running: int = MAX_RUNNING
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +48,14 @@ class Configuration:
     routes: tuple[Route, ...]
     store: str
     """memory:// or sqlite:/// and an absolute path."""
+    domain_settings: dict[str, DomainSettings] = field(default_factory=dict)
+    """By name of the domain; "" is what holds for all that are not in it."""
+    aliases: Aliases = field(default_factory=Aliases)
+    max_transactions: int = MOST_TRANSACTIONS
+    retry_after: float | None = None
+    """Seconds, for those who are refused because of overload."""
+    credentials: tuple[Account, ...] = ()
+    """What challenges to requests that scripts generate are answered with."""
     lines: dict[str, int] = field(default_factory=dict, repr=False, compare=False)
     """Where each key stands in the file."""
 
@@ -63,15 +80,20 @@ class Configuration:
             max_output=general.max_output,
             max_messages=general.max_messages,
             pass_authorization=general.pass_authorization,
+            style=general.style,
             environment=general.environment,
         )
+
+    def of_domain(self, name: str = "") -> DomainSettings:
+        """What holds for a domain; for one that the file says nothing of, what it says for all."""
+        return self.domain_settings.get(name) or self.domain_settings.get("", DEFAULT_SETTINGS)
 
     def mistake(self, key: str, text: str) -> ConfigError:
         """One that only shows when the world is looked at."""
         return ConfigError(self.source, self.line(key), key, text)
 
     def line(self, key: str) -> int:
-        """Of a key, or of what is around it; 0 for the built-in defaults."""
+        """Of a key, or of what is around it; the first one, where the file says nothing of it."""
         while key and key not in self.lines:
             key = key.rpartition(".")[0]
-        return self.lines.get(key, 1 if self.file else 0)
+        return self.lines.get(key, 1)

@@ -60,9 +60,18 @@ def size(value: object) -> int:
 
 def count(value: object) -> int:
     """A whole number from 1 to 10000."""
+    return _whole(value, 10_000)
+
+
+def large_count(value: object) -> int:
+    """A whole number from 1 to 10 million."""
+    return _whole(value, 10_000_000)
+
+
+def _whole(value: object, most: int) -> int:
     text = scalar(value)
-    if not (text.isascii() and text.isdigit() and len(text) <= 5 and 1 <= int(text) <= 10_000):
-        raise ValueError(f"'{text}' is no whole number from 1 to 10000")
+    if not (text.isascii() and text.isdigit() and len(text) <= len(str(most)) and 1 <= int(text) <= most):
+        raise ValueError(f"'{text}' is no whole number from 1 to {most}")
     return int(text)
 
 

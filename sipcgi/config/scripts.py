@@ -58,7 +58,7 @@ def _look(scripts: NamedScripts) -> tuple[list[ConfigError], list[ConfigError]]:
         found += [scripts.mistake(key, str(problem)) for problem in directory.problems(path)]
     others = [path for path in directory.scripts() if path not in paths.values()]
     problems = [problem for path in others for problem in directory.problems(path)]
-    problems += directory.name_problems({path for key, path in paths.items() if key.endswith(".script")})
+    problems += directory.name_problems({path for key, path in paths.items() if not key.endswith(".on_error")})
     said += [scripts.mistake("scripts.directory", str(problem)) for problem in problems]
     return fatal, said
 
@@ -76,6 +76,11 @@ def _named(configuration: Configuration) -> Iterator[tuple[str, str]]:
     if general not in ON_ERROR:
         yield "scripts.on_error", general
     for number, route in enumerate(configuration.routes):
-        yield f"routes.{number}.script", route.script
+        key = f"routes.{number}.script"
+        yield from (
+            [(f"{key}.{place}", name) for place, name in enumerate(route.scripts)]
+            if route.then
+            else [(key, route.script)]
+        )
         if route.on_error not in ON_ERROR and route.on_error != general:
             yield f"routes.{number}.on_error", route.on_error

@@ -7,6 +7,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from sipcgi.engine.departure import own_contact
+from sipcgi.engine.farewell import Farewell, bye
+from sipcgi.flow import Flow
+from sipcgi.proxy.reply import reply
+from sipcgi.service import Reply
 from sipcgi.sip.message import Request, Response
 from sipcgi.timerqueue import Timer
 
@@ -40,10 +45,19 @@ class AnsweredDialogs:
         self.core: Core
         self.dialogs: dict[Key, AnsweredDialog] = {}
 
+    def response(self, context: RequestContext, action: Reply) -> Response:
+        """What a service answers, complete; one that makes a dialog is ours from now on. Raises ScriptError."""
+        response = reply(context.request, action, to_tag=context.server.tag())
+        if 200 <= action.status < 300 and context.request.method in ("INVITE", "SUBSCRIBE"):
+            return self.begin(context, response)
+        if context.invite and 100 < action.status < 200:
+            return self.with_contact(context, response)
+        return response
+
     def begin(self, context: RequestContext, response: Response) -> Response:
         """Makes a script's 2xx complete: its Contact; one to an INVITE is sent again until the ACK."""
         response = self.with_contact(context, response)
-        if not context.invite:
+        if not context.invite or not context.upstream.fits(response):
             return response
         if len(self.dialogs) >= MOST:  # whose BYE never came
             self.forget(next(iter(self.dialogs)))
@@ -59,11 +73,9 @@ class AnsweredDialogs:
         """A response that makes a dialog tells where its requests go (RFC 3261 12.1.1): to us, or the script says."""
         if "contact" in response.headers:
             return response
-        scheme = "sips" if context.request.uri[:5].lower() == "sips:" else "sip"
-        transport = context.flow.transport
-        suffix = "" if transport == "UDP" else f";transport={transport.lower()}"
         headers = response.headers.copy()
-        headers.add("Contact", f"<{scheme}:{self.core.transport.sent_by(context.flow)}{suffix}>")
+        secure = context.request.uri[:5].lower() == "sips:"
+        headers.add("Contact", own_contact(self.core, context.flow, secure=secure))
         return response.with_(headers=headers)
 
     def repeat(self, dialog: AnsweredDialog) -> None:
@@ -79,25 +91,12 @@ class AnsweredDialogs:
     def hang_up(self, dialog: AnsweredDialog) -> None:
         """No ACK: the dialog is confirmed, but the session should be terminated with a BYE (13.3.1.4)."""
         self.dialogs.pop(dialog.key, None)
-        request = dialog.context.request
-        contacts = request.contacts
-        uri = str(contacts[0].uri) if contacts else str(request.from_.uri)
-        headers = request.headers.copy()
-        for name in list(headers.names):
-            if name not in ("from", "to", "call-id", "record-route"):
-                headers.remove(name)
-        routes = headers.all("record-route")
-        headers.remove("record-route", "from", "to")
-        for value in routes:
-            headers.add("Route", value)
-        headers.add("From", dialog.response.headers.get("to") or "")
-        headers.add("To", request.headers.get("from") or "")
-        headers.add("CSeq", "1 BYE")
-        headers.add("Max-Forwards", "70")
-        headers.add("Content-Length", "0")
-        self.core.transactions.originate(Request("BYE", uri, headers), dialog.context.flow)
+        if (leg := self.core.originated.legs.get(dialog.key)) is not None:
+            leg.hang_up()
+            return
+        Farewell(self.core, bye(dialog.context.request, dialog.response), dialog.context.flow)
 
-    def acknowledged(self, request: Request) -> bool:
+    def acknowledged(self, request: Request, flow: Flow) -> bool:
         """Whether this ACK is for one of these calls; it ends the repetition, and runs the script that wants it."""
         dialog = self.dialogs.get((request.call_id, request.to.tag or "")) if self.dialogs else None
         if dialog is None:
@@ -106,7 +105,9 @@ class AnsweredDialogs:
             dialog.acknowledged = True
             if dialog.timer is not None:
                 dialog.timer.cancel()
-            dialog.context.acknowledged(request)
+            dialog.context.acknowledged(request, flow)
+            if dialog.key in self.core.originated.legs:
+                self.forget(dialog.key)  # whose dialog it is knows the rest
         return True
 
     def holds(self, request: Request) -> bool:

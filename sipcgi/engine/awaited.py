@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from sipcgi.flow import Flow, HostPort
 
 if TYPE_CHECKING:
-    from sipcgi.engine.transactions import ClientTransaction
+    from sipcgi.engine.transaction import ClientTransaction
     from sipcgi.transaction.key import ClientKey
 
 

@@ -1,24 +1,36 @@
-"""The service that is a script: from an event to a run, and from what it printed to actions (RFC 3050 section 5)."""
+"""The service that is a script, or several: from an event to runs, and from what they print to actions (RFC 3050 5)."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+import traceback
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from sipcgi.cgi.metavars import Occasion, TooLarge, body, environment
-from sipcgi.cgi.output import check_output, exit_error, parse_output
-from sipcgi.cgi.routes import Route
+from sipcgi import __version__
+from sipcgi.cgi.exec_style import exec_environment, exec_input, exec_output
+from sipcgi.cgi.metavars import Environment, Occasion, TooLarge, body, environment
+from sipcgi.cgi.output import Output, check_output, exit_error, parse_output, signal_error
+from sipcgi.cgi.routes import EXEC, Route
 from sipcgi.cgi.session import Session
+from sipcgi.engine.hearing import deaf
 from sipcgi.errors import ScriptError
 from sipcgi.hosts.base import Invocation, Outcome, Run, ScriptHost
 from sipcgi.hosts.directory import ScriptDirectory
-from sipcgi.service import Action, Event, Pending, Reply, RequestReceived
+from sipcgi.hosts.kits import with_kits
+from sipcgi.service import Action, Edits, Event, Originate, Pending, Reply, RequestReceived, WakeAfter
 
 if TYPE_CHECKING:
     from sipcgi.engine.context import RequestContext
     from sipcgi.engine.core import Core
+
+SOFTWARE = f"sipcgi/{__version__}"
+
+
+def passed_on(environment: Mapping[str, str]) -> dict[str, str]:
+    """What scripts get of the server's own environment (contract: the rest of the environment)."""
+    return with_kits({name: environment[name] for name in ("PATH", "LANG", "TZ", "HOME") if name in environment})
 
 
 @dataclass(slots=True)
@@ -30,77 +42,105 @@ class Scripts:
     server_environment: dict[str, str]
     server_name: str
     software: str
+    guard: bool = True
+    """Whether a bug that shows after a run ends in the log and a 500."""
+
+
+@dataclass(slots=True)
+class Turn:
+    """The turn of one script at an event."""
+
+    event: Event
+    session: Session
+    later: Sequence[Session]
+    """The scripts that get the event if this one takes no action."""
+    before: Sequence[Action] = ()
+    """The timers and requests that the scripts before it asked for, which took none."""
+    substitute: bool = False
+    """Whether this is the run of an on_error script."""
 
 
 class CgiService:
-    """One transaction's script. `choice` says how the script was chosen, for the log."""
+    """The scripts of one transaction, each with a session of its own: what one takes no action for goes to the next."""
 
-    __slots__ = ("context", "core", "route", "run", "scripts", "session", "substitute")
+    __slots__ = ("context", "core", "refusable", "run", "scripts", "sessions")
 
     def __init__(self, core: Core, scripts: Scripts, context: RequestContext, route: Route) -> None:
         self.core = core
         self.scripts = scripts
         self.context = context
-        self.session = Session(route)
-        self.route = route
+        self.sessions = [Session(route)]
+        if route.then:
+            self.sessions += [Session(replace(route, script=name)) for name in route.then]
         self.run: Run | None = None
-        self.substitute = False
-        """Whether this run is one of an on_error script."""
+        self.refusable = False
+        """Whether the request is new, so that it can be refused when there is too much to do."""
         context.token = core.ids.token()
+        if context.caller is not None:
+            self.sessions[0].cookie = context.caller.calls.cookies.get(route.script)
 
     def wants(self, event: Event) -> bool:
-        return self.session.wants(event)
+        return any(session.wants(event) for session in self.sessions)
 
     def listening(self) -> bool:
-        return self.session.listening()
+        return any(session.listening() for session in self.sessions)
 
     def decide(self, event: Event) -> Sequence[Action] | Pending:
-        """Starts the script; without one that can be started, what on_error says."""
+        """Starts the first script that wants it."""
+        first, *later = [session for session in self.sessions if session.wants(event)]
+        return self.take(Turn(event, first, later))
+
+    def take(self, turn: Turn) -> Sequence[Action] | Pending:
+        """Starts the script whose turn it is; if it cannot be started, what on_error says."""
         pending = Pending(self.abandon)
+        session = turn.session
         try:
-            self.start(event, pending, self.route)
+            self.start(turn, pending)
         except TooLarge as error:
-            self.core.log.warning(f"{self.route.script}: {error} ({self.context.request.call_id})")
-            self.session.fail()
-            return [Reply(513, "")] if type(event) is RequestReceived else []
+            self.core.log.warning(f"{session.route.script}: {error} ({self.context.request.call_id})")
+            session.fail()
+            return [Reply(513, ""), *turn.before] if type(turn.event) is RequestReceived else turn.before
         except ScriptError as error:
-            return self.failed(event, error, Outcome())
+            return self.failed(turn, error, Outcome())
         return pending
 
-    def start(self, event: Event, pending: Pending, route: Route) -> None:
+    def start(self, turn: Turn, pending: Pending) -> None:
         """Raises ScriptError when the script cannot be started, TooLarge when its environment would be."""
         context, scripts = self.context, self.scripts
+        event, session = turn.event, turn.session
+        route = session.route
+        if session is not self.sessions[0] and not session.run:
+            context.record.script += f",{route.script}"
         path = scripts.directory.locate(route.script)
         argv = scripts.directory.command(path)
-        flow = context.flow
         occasion = Occasion(
             event=event,
             initial=context.request,
             transaction=context.token,
-            run=self.session.begin(event),
+            run=session.begin(event),
             elapsed_ms=int(context.upstream.elapsed() * 1000),
-            remote=flow.remote,
-            transport=flow.transport.lower(),
+            flow=context.flow,
             server_name=scripts.server_name,
-            server_port=flow.local.port,
             software=scripts.software,
-            cookie=self.session.cookie,
+            cookie=session.cookie,
             registrations=self.core.locations.registrations(context.request),
+            request_token=context.caller.leg.token if context.caller and context.caller.leg else None,
             pass_authorization=route.pass_authorization,
         )
-        made = environment(occasion)
+        made, stdin, arguments = given(route.style, occasion)
         for name in made.dropped:
             text = f"header {name} is not passed, its variable is taken by another"
             self.core.log.warning(f"{route.script}: {text} ({context.request.call_id})")
         variables = scripts.server_environment | route.environment | made.variables
         invocation = Invocation(
             name=route.script,
-            argv=argv,
+            argv=argv + arguments,
             directory=os.path.dirname(path),
             environment=variables,
-            stdin=body(event),
+            stdin=stdin,
             timeout=route.timeout,
             max_output=route.max_output,
+            refusable=self.refusable and type(event) is RequestReceived and not turn.substitute,
         )
         context.record.runs += 1
         call_id = context.request.call_id
@@ -111,11 +151,17 @@ class CgiService:
         def done(outcome: Outcome) -> None:
             self.run = None
             context.record.script_seconds += outcome.wall
-            result = self.finished(event, outcome, route)
-            if isinstance(result, Pending):
-                result.then(pending.resolve)
-            else:
-                pending.resolve(result)
+            try:
+                result = self.finished(turn, outcome)
+                if isinstance(result, Pending):
+                    result.then(pending.resolve)
+                else:
+                    pending.resolve(result)
+            except Exception:
+                if not scripts.guard:
+                    raise
+                self.core.log.crash(f"after a run of {route.script} ({call_id}):\n{traceback.format_exc()}")
+                context.answer(context.upstream.local(500))
 
         self.run = scripts.host.start(invocation, done, stderr)
 
@@ -124,50 +170,96 @@ class CgiService:
         if self.run is not None:
             self.run.end()
 
-    def finished(self, event: Event, outcome: Outcome, route: Route) -> Sequence[Action] | Pending:
+    def finished(self, turn: Turn, outcome: Outcome) -> Sequence[Action] | Pending:
         """What the script printed as actions, or what takes their place when it failed."""
+        session = turn.session
         if outcome.ended:
             return []
-        context = self.context
+        if outcome.refused:  # whatever on_error says: overload opens no door
+            session.fail()
+            self.context.record.runs -= 1
+            refusal = self.core.overload.refusal(f"too many runs of {session.route.script}")
+            return [Reply(refusal.status, "", Edits([*refusal.headers])), *turn.before]
         try:
-            check_outcome(outcome, route, self.scripts.directory)
-            printed = parse_output(outcome.stdout, method=context.request.method, max_messages=route.max_messages)
-            output = check_output(printed, event, context.request)
+            output = self.printed(turn, outcome)
         except ScriptError as error:
-            return self.failed(event, error, outcome)
+            return self.failed(turn, error, outcome)
         for line, text in output.warnings:
-            self.core.log.warning(f"{route.script}: output line {line}: {text} ({context.request.call_id})")
-        self.session.take(output)
-        return output.actions
+            self.core.log.script_warning(session.route.script, self.context.request.call_id, line, text)
+        session.take(output)
+        if self.context.caller is not None:
+            self.context.caller.calls.cookies[session.route.script] = session.cookie
+        return self.hand_on(turn, output.actions)
 
-    def failed(self, event: Event, error: ScriptError, outcome: Outcome) -> Sequence[Action] | Pending:
+    def printed(self, turn: Turn, outcome: Outcome) -> Output:
+        """Raises ScriptError."""
+        route, request = turn.session.route, self.context.request
+        check_outcome(outcome, route, self.scripts.directory)
+        if route.style == EXEC:
+            return exec_output(outcome.stdout, route.max_messages)
+        most, originate = route.max_messages, route.originate
+        printed = parse_output(outcome.stdout, method=request.method, max_messages=most, originate=originate)
+        output = check_output(printed, turn.event, request)
+        for action in output.actions:
+            if type(action) is Originate:
+                action.script = route.script
+        return output
+
+    def hand_on(self, turn: Turn, actions: Sequence[Action]) -> Sequence[Action] | Pending:
+        """The next script's turn, if this one took no action (RFC 3050 5.6.1.6) and nothing has ended meanwhile.
+
+        What takes the place of a script that failed is the end: on_error opens no door to the next one.
+        """
+        if turn.before:
+            actions = soonest([*turn.before, *actions])
+        acted = any(type(action) not in (WakeAfter, Originate) for action in actions)
+        if not turn.later or acted or turn.substitute or deaf(self.context, turn.event):
+            return actions
+        following, *later = turn.later
+        return self.take(Turn(turn.event, following, later, actions))
+
+    def failed(self, turn: Turn, error: ScriptError, outcome: Outcome) -> Sequence[Action] | Pending:
         """Says what went wrong, and does what on_error says in a run for a request (contract: exit status not 0)."""
-        route = self.route
+        session = turn.session
+        route = session.route
         self.core.log.script_error(
             route.script, self.context.request.call_id, error, status=outcome.status, signal=outcome.signal
         )
-        self.session.fail()
-        if type(event) is not RequestReceived:
-            return []
-        if self.substitute or route.on_error == "reject":
-            return [Reply(504 if outcome.timed_out and not self.substitute else 500, "")]
+        session.fail()
+        if type(turn.event) is not RequestReceived:
+            return turn.before
+        if turn.substitute or route.on_error == "reject":
+            return [Reply(504 if outcome.timed_out and not turn.substitute else 500, ""), *turn.before]
         if route.on_error == "default":
-            return []
-        self.substitute = True
-        self.route = replace(route, script=route.on_error)
-        return self.decide(event)
+            return turn.before
+        session.route = replace(route, script=route.on_error)
+        return self.take(Turn(turn.event, session, (), turn.before, substitute=True))
+
+
+def given(style: str, occasion: Occasion) -> tuple[Environment, bytes, list[str]]:
+    """What a script finds: environment, standard input, arguments. Raises TooLarge."""
+    if style == EXEC:
+        return exec_environment(occasion), exec_input(occasion), [occasion.initial.uri]
+    return environment(occasion), body(occasion.event), []
+
+
+def soonest(actions: Iterable[Action]) -> list[Action]:
+    """With the timer alone that goes off first: a transaction has one."""
+    timers = [action for action in actions if type(action) is WakeAfter]
+    others = [action for action in actions if type(action) is not WakeAfter]
+    return [*others, *sorted(timers, key=lambda timer: timer.seconds)[:1]]
 
 
 def check_outcome(outcome: Outcome, route: Route, directory: ScriptDirectory) -> None:
     """Raises ScriptError for a run that did not end by itself with status 0 and within its limits."""
     if outcome.failure is not None:
-        problems = directory.problems(directory.locate(route.script))
-        raise ScriptError(outcome.failure, hint="; ".join(map(str, problems)))
+        problems = "; ".join(map(str, directory.problems(directory.locate(route.script))))
+        raise ScriptError(outcome.failure, hint=problems or "start it by hand, as the user of the server")
     if outcome.timed_out:
         raise ScriptError(f"ended at its timeout of {route.timeout:g} s", hint="raise `timeout`, or answer sooner")
     if outcome.overflow:
         raise ScriptError(f"printed more than {route.max_output} octets", hint="raise `max_output`, or print less")
     if outcome.signal is not None:
-        raise ScriptError("killed by a signal")
+        raise signal_error(outcome.signal)
     if outcome.status != 0:
         raise exit_error(outcome.status or 0, outcome.stdout)

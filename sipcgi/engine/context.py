@@ -7,13 +7,18 @@ context and the events that wait while a service decides.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
-from sipcgi.engine.branch import Branch, Hunt
+from sipcgi.engine.branch import Branch
+from sipcgi.engine.hearing import deaf, success
+from sipcgi.engine.hunt import Hunt
 from sipcgi.engine.late_responses import LateResponses
-from sipcgi.engine.upstream import Upstream
+from sipcgi.engine.recursion import may_recurse, recurse
+from sipcgi.engine.target import Reroute
+from sipcgi.engine.upstream import Server, Upstream
 from sipcgi.engine.waiting import WaitingEvents
-from sipcgi.proxy.reply import edit_response, reply, withheld
+from sipcgi.proxy.reply import edit_response, withheld
 from sipcgi.proxy.responses import ResponseContext
 from sipcgi.service import (
     AckReceived,
@@ -21,6 +26,7 @@ from sipcgi.service import (
     Cancelled,
     Event,
     ForwardResponse,
+    Originate,
     Pending,
     Relay,
     Reply,
@@ -36,8 +42,9 @@ from sipcgi.timerqueue import Timer
 
 if TYPE_CHECKING:
     from sipcgi.engine.core import Core
-    from sipcgi.engine.transactions import ServerTransaction
-    from sipcgi.flow import Flow, HostPort
+    from sipcgi.engine.originated import Caller
+    from sipcgi.engine.own_route import OwnRoute
+    from sipcgi.flow import Flow
     from sipcgi.logs import AccessRecord
 
 Waiting = tuple[Event, Branch | None]
@@ -49,49 +56,42 @@ class RequestContext:
     """The user of a server transaction, and the master of its branches.
 
     `default` decides where the service does not: the default action for the request (RFC 3050 5.6.1.6). `initial`
-    says that the request belongs to no dialog we know.
+    is whether the request belongs to no dialog we know.
     """
 
     __slots__ = (
-        "answers",
-        "branches",
-        "cancelled",
-        "core",
-        "default",
-        "flow",
-        "initial",
-        "invite",
-        "performing",
-        "queue",
-        "record",
-        "released",
-        "request",
-        "responses",
-        "running",
-        "running_for",
-        "server",
-        "service",
-        "token",
-        "tokens",
-        "upstream",
-        "wake",
-    )
+        "answers", "branches", "caller", "cancelled", "core", "default", "depth", "flow", "initial", "invite", "ours",
+        "performing", "queue", "record", "released", "request", "reroute", "responses", "running", "running_for",
+        "sent_by", "server", "service", "token", "tokens", "upstream", "wake", "way",
+    )  # fmt: skip
 
     def __init__(
-        self, core: Core, server: ServerTransaction, request: Request, flow: Flow, record: AccessRecord, initial: bool
+        self, core: Core, server: Server, request: Request, flow: Flow, record: AccessRecord, own: OwnRoute
     ) -> None:
         self.core = core
         self.server = server
         self.request = request
         self.flow = flow
         self.record = record
-        self.upstream = Upstream(server, request, record, core.timers)
-        self.initial = initial
+        self.upstream = Upstream(server, request, record, core.timers, core.log)
+        self.initial = not own.in_dialog
+        self.way = own.flow
+        """The flow that our own Route named for it (RFC 5626 5.3)."""
+        self.sent_by = own.sent_by
+        """The socket that it named (RFC 5658 3.2)."""
+        self.depth = 0
+        """How many contexts it is inside of: turns through the routes (engine/rerouted)."""
+        self.ours = "via" not in request.headers.names
+        """Whether it is a request of our own, which nobody sent to us."""
+        self.caller: Caller | None = None
+        """What sends the requests that the service generates."""
+        self.reroute: Reroute | None = None
+        """What takes a URI of ours that the script proxies through the routes again, where its route says so."""
         self.invite = request.method == "INVITE"
         self.service: Service | None = None
         self.default: Service | None = None
         self.branches: list[Branch] = []
-        self.responses = ResponseContext(self.invite)
+        self.responses = ResponseContext(self.invite, self.ours)
         self.queue = WaitingEvents()
         self.running: Pending | None = None
         self.running_for: Waiting | None = None
@@ -113,7 +113,7 @@ class RequestContext:
         self.default = default
         self.post(RequestReceived(self.request, Situation()), None)
 
-    def received(self, branch: Branch, response: Response, remote: HostPort | None, local: bool) -> None:
+    def received(self, branch: Branch, response: Response, flow: Flow | None, local: bool) -> None:
         """A response of a branch, in the shape in which it would go upstream; not a 100."""
         status = response.status
         if self.upstream.repeated(response) or self.waits(branch, response):
@@ -126,16 +126,21 @@ class RequestContext:
             self.tokens += 1
             token = f"{self.token}.{self.tokens}"
             self.answers[token] = response
-        if status >= 300:
-            self.responses.add(response, token)
-        if branch.final is not None and not branch.left:
+        if status >= 200:
+            self.responses.add(response)
+        if not may_recurse(self, branch, response):
             self.leave_hunt(branch)
         if self.service is None and not self.performing:
-            self.default_response(branch, response)
+            self.performing = True
+            try:
+                self.default_response(branch, response)
+            finally:
+                self.performing = False
+            self.leave_hunt(branch)
             self.drain()
             return
         relay = branch.hunt.relay
-        event = ResponseReceived(response, token, relay.request_token, branch.target.uri, local, remote, Situation())
+        event = ResponseReceived(response, token, relay.request_token, branch.target.uri, local, flow, Situation())
         if self.running is not None and status >= 200:
             for overtaken in self.queue.overtaken(branch):  # they take their default action
                 self.default_response(branch, overtaken.response)
@@ -148,10 +153,12 @@ class RequestContext:
         return WaitingEvents([self.running_for, *self.queue]).has_success(branch, response.to.tag)
 
     def leave_hunt(self, branch: Branch) -> None:
-        """The next group may start, before anybody hears of the end of this branch."""
+        """If the branch has ended the next group may start, before anybody hears of it."""
+        if branch.final is None or branch.left:
+            return
         performing, self.performing = self.performing, True
         try:
-            branch.leave(branch.final or 0)
+            branch.leave(branch.final)
         finally:
             self.performing = performing
 
@@ -170,9 +177,9 @@ class RequestContext:
             self.queue.append((Cancelled(request, Situation()), None))
         self.drain()
 
-    def acknowledged(self, request: Request) -> None:
+    def acknowledged(self, request: Request, flow: Flow) -> None:
         """The ACK of a 2xx that the service itself gave (RFC 3050 5.11.1)."""
-        self.post(AckReceived(request, Situation()), None)
+        self.post(AckReceived(request, flow, Situation()), None)
 
     def call_off_wake(self) -> None:
         if self.wake is not None:
@@ -202,15 +209,17 @@ class RequestContext:
     def step(self, event: Event, branch: Branch | None) -> None:
         service = self.service
         self.call_off_wake()  # a message came first
-        event.situation.pending = sum(1 for one in self.branches if one.final is None)
-        event.situation.best = self.responses.status
-        if service is None or self.deaf(event) or not service.wants(event):
+        if service is None or deaf(self, event) or not service.wants(event):
             self.perform(event, branch, ())
             return
+        generated = 0 if self.caller is None else self.caller.pending
+        event.situation.pending = generated + sum(1 for one in self.branches if one.final is None)
+        event.situation.best = self.responses.status
         decision = service.decide(event)
-        if type(event) is Cancelled:
-            return  # advisory, and the last run (RFC 3050 5.10): nothing waits for it
-        if type(decision) is Pending:
+        if type(event) is Cancelled:  # advisory, and the last run (RFC 3050 5.10): nothing waits for it
+            if type(decision) is Pending:
+                decision.then(partial(self.perform, event, None))
+        elif type(decision) is Pending:
             self.wait_for(decision, event, branch)
         else:
             self.perform(event, branch, decision)  # type: ignore[arg-type]
@@ -218,17 +227,6 @@ class RequestContext:
     def wait_for(self, decision: Pending, event: Event, branch: Branch | None) -> None:
         self.running, self.running_for = decision, (event, branch)
         decision.then(self.decided)
-
-    def deaf(self, event: Event) -> bool:
-        """After a final response, or a CANCEL, services hear of little."""
-        if self.cancelled:
-            return type(event) is not Cancelled
-        if self.upstream.final is None or type(event) is AckReceived:
-            return False
-        return not (type(event) is ResponseReceived and self.success(event))
-
-    def success(self, event: Event) -> bool:
-        return self.invite and type(event) is ResponseReceived and 200 <= event.response.status < 300
 
     def decided(self, actions: Sequence[Action]) -> None:
         """A Pending decision was made."""
@@ -244,19 +242,22 @@ class RequestContext:
     def perform(self, event: Event, branch: Branch | None, actions: Sequence[Action]) -> None:
         """All actions together, in order; the default action where there is none (RFC 3050 5.6.1.6)."""
         if type(event) is Cancelled or type(event) is AckReceived:
+            self.act(event, actions, None)  # requests of its own, at most
             return
         self.performing = True
         pending = None
         try:
-            if type(event) is ResponseReceived and self.success(event):
+            if type(event) is ResponseReceived and success(self, event):
                 self.perform_success(event, actions)
-            elif not self.act(event, actions):
+            elif not self.act(event, actions, self.reroute):
                 if type(event) is RequestReceived:
                     pending = self.perform_default(event)
                 elif type(event) is ResponseReceived and branch is not None:
                     self.default_response(branch, event.response)
         finally:
             self.performing = False
+        if branch is not None:
+            self.leave_hunt(branch)
         if pending is not None:
             self.wait_for(pending, event, branch)
 
@@ -268,10 +269,10 @@ class RequestContext:
         decision = self.default.decide(event)
         if type(decision) is Pending:
             return decision
-        self.act(event, decision)  # type: ignore[arg-type]
+        self.act(event, decision, reroute=None)  # type: ignore[arg-type]
         return None
 
-    def act(self, event: Event, actions: Sequence[Action]) -> bool:
+    def act(self, event: Event, actions: Sequence[Action], reroute: Reroute | None) -> bool:
         """Performs them; False when none of them takes the place of the default action."""
         acted = False
         for action in actions:
@@ -281,12 +282,17 @@ class RequestContext:
                     self.reply(action)
                 case Relay():
                     self.record.actions.append("proxy")
-                    self.relay(action)
+                    self.relay(action, reroute)
                 case ForwardResponse():
                     self.record.actions.append("forward")
                     self.forward_response(action, event)
+                case Originate():
+                    self.record.actions.append(action.method)
+                    if self.caller is not None:
+                        self.caller.send(action)
+                    continue
                 case WakeAfter():
-                    if self.upstream.final is None:
+                    if self.upstream.final is None or self.caller is not None:
                         self.wake = self.core.timers.start(action.seconds, self.woken)
                     continue
             acted = True
@@ -309,6 +315,8 @@ class RequestContext:
             self.answer(response)
         elif status >= 600:
             self.cancel_branches()
+        else:
+            recurse(self, branch, response)
 
     def settle(self) -> None:
         """Sends the best response once everything has ended (RFC 3261 16.7 item 6)."""
@@ -316,16 +324,13 @@ class RequestContext:
             return
         if any(branch.final is None for branch in self.branches):
             return
+        if self.caller is not None and not self.cancelled and self.caller.waits():
+            return
         if self.upstream.final is None:
             best = self.responses.best()
             if self.cancelled and (best is None or best.status != 487):
                 best = self.upstream.local(487)
-            if best is not None:
-                self.answer(best)
-            elif self.branches and not self.invite:
-                self.answer(self.upstream.local(408))
-            else:
-                self.answer(self.upstream.local(500))
+            self.answer(best or self.upstream.local(408 if self.branches and not self.invite else 500))
         self.release()
 
     def answer(self, response: Response) -> None:
@@ -339,6 +344,7 @@ class RequestContext:
 
     def cancel_branches(self) -> None:
         for branch in self.branches:
+            branch.hunt.stop()
             if branch.final is None:
                 branch.cancel()
 
@@ -346,24 +352,18 @@ class RequestContext:
         """An answer of the service (RFC 3050 5.6.1.1)."""
         if self.upstream.final is not None:
             return
-        response = reply(self.request, action, to_tag=self.server.tag())
-        if action.status < 200:
-            if why := withheld(self.request, action.status):
-                self.core.log.warning(f"{action.status} not sent: {why} ({self.request.call_id})")
-                return
-            if self.invite and action.status > 100:
-                response = self.core.answered.with_contact(self, response)
-            self.upstream.progress(response)
-            return
-        if action.status < 300 and self.request.method in ("INVITE", "SUBSCRIBE"):
-            response = self.core.answered.begin(self, response)
-        self.answer(response)
+        if action.status >= 200:
+            self.answer(self.core.answered.response(self, action))
+        elif why := withheld(self.request, action.status):
+            self.core.log.warning(f"{action.status} not sent: {why} ({self.request.call_id})")
+        else:
+            self.upstream.progress(self.core.answered.response(self, action))
 
-    def relay(self, action: Relay) -> None:
+    def relay(self, action: Relay, reroute: Reroute | None) -> None:
         """CGI-PROXY-REQUEST and the default action (RFC 3261 16.5, 16.6)."""
         if self.upstream.final is not None or self.cancelled:
             return
-        groups = self.core.locations.targets(action, self.request, self.initial)
+        groups = self.core.locations.targets(action, self.request, self.initial, self.way, reroute)
         self.record.targets.append(action.uri)
         hunt = Hunt(self, action, groups)
         hunt.next_group()
@@ -385,16 +385,16 @@ class RequestContext:
         """Nothing is pending any more. What lingers is small, so the parts let go of each other."""
         if self.released:
             return
-        self.upstream.log(self.core.log)
+        self.upstream.note()
         successes = self.upstream.successes
-        if self.service is not None and successes and self.service.listening():
+        if self.service is not None and successes and not self.cancelled and self.service.listening():
             return  # a further 2xx may still want the script
         self.released = True
-        late = LateResponses(self.server, successes) if successes else None
+        if self.caller is not None:
+            self.caller.left()
+        late = LateResponses(self.server, successes, self.request) if successes else None
         for branch in self.branches:
-            if branch.client is not None and branch.client.answered:
-                branch.client.user = late
-            branch.hunt.branches = []
+            branch.release(late)
         self.branches = []
         self.answers = {}
-        self.service = self.default = None
+        self.service = self.default = self.reroute = None

@@ -9,15 +9,17 @@ from typing import TYPE_CHECKING
 from sipcgi.dialog.token import TokenKey
 from sipcgi.ids import Ids
 from sipcgi.logs import Log
-from sipcgi.net.resolver import Resolver
-from sipcgi.net.transport import Transport
 from sipcgi.timerqueue import TimerQueue
 
 if TYPE_CHECKING:
     from sipcgi.engine.answered import AnsweredDialogs
     from sipcgi.engine.large import LargeRequests
     from sipcgi.engine.location_service import LocationService
+    from sipcgi.engine.originated import Originated
+    from sipcgi.engine.overload import Overload
     from sipcgi.engine.transactions import Transactions
+    from sipcgi.net.resolver import Resolver
+    from sipcgi.net.transport import Transport
 
 
 @dataclass(slots=True)
@@ -36,3 +38,5 @@ class Core:
     locations: LocationService
     answered: AnsweredDialogs
     large: LargeRequests
+    overload: Overload
+    originated: Originated

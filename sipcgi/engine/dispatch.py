@@ -5,20 +5,26 @@ RFC 3261 16.3 (validation), 16.4 (route information), 12.2 (requests in a dialog
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from contextlib import suppress
+from dataclasses import replace
+from typing import TYPE_CHECKING, ClassVar
 
 from sipcgi.cgi.metavars import forget_cgi_fields
+from sipcgi.cgi.routes import Route
 from sipcgi.engine.cgi_service import CgiService
 from sipcgi.engine.context import RequestContext
 from sipcgi.engine.location_service import DefaultRoute, InAnsweredDialog
+from sipcgi.engine.originated import Caller, Calls, InCalledDialog, arrived
+from sipcgi.engine.own_route import NOTHING, OwnRoute, own_route
 from sipcgi.engine.policy import Choice, Policy
 from sipcgi.engine.registrar_service import RegistrarService
+from sipcgi.engine.response_failover import ResponseFailover
 from sipcgi.engine.stateless import pass_on
-from sipcgi.errors import ParseError, Refused
+from sipcgi.errors import ParseError, Refused, Unreachable
 from sipcgi.flow import Flow
 from sipcgi.logs import AccessRecord
 from sipcgi.proxy.loop import is_loop
-from sipcgi.proxy.route import Preprocessed, preprocess, strip_routes
+from sipcgi.proxy.route import preprocess, strip_routes
 from sipcgi.proxy.validate import validate
 from sipcgi.service import Relay, Service
 from sipcgi.sip import build
@@ -28,17 +34,35 @@ from sipcgi.sip.via import Via
 
 if TYPE_CHECKING:
     from sipcgi.engine.core import Core
-    from sipcgi.engine.transactions import ServerTransaction
+    from sipcgi.engine.leg import Leg
+    from sipcgi.engine.transaction import ServerTransaction
+    from sipcgi.engine.upstream import Server
 
 
 class Dispatch:
     """The core towards the transaction layer. What the configuration says is in `policy`, replaced as a whole."""
 
+    script_service: ClassVar[type[CgiService]] = CgiService
+    """What a script decides through; `sipcgi try` looks over its shoulder."""
+
     def __init__(self, core: Core, registrar: RegistrarService, policy: Policy) -> None:
         self.core = core
         self.registrar = registrar
         self.policy = policy
+        self.failover = ResponseFailover(core)
         self.stopping = False
+
+    def admits(self, request: Request, flow: Flow, transactions: int) -> bool:
+        """Whether the request may become one more transaction; if not, it is answered here, statelessly."""
+        core = self.core
+        if core.overload.admits(request, transactions):
+            return True
+        with suppress(ParseError, Unreachable):
+            core.transport.send(bytes(core.overload.response(request)), core.transport.response_flow(request, flow))
+        return False
+
+    def undelivered(self, octets: bytes, flow: Flow) -> None:
+        self.failover.undelivered(octets, flow)
 
     def request(self, request: Request, flow: Flow, server: ServerTransaction) -> None:
         """A new request, other than ACK and CANCEL."""
@@ -49,13 +73,16 @@ class Dispatch:
             request = found.request
             if is_loop(request, self.is_our_via):
                 raise Refused(482)
-            in_dialog = self.in_dialog(found)
-            if not in_dialog and self.core.answered.holds(request):
+            own = own_route(self.core, found, flow)
+            if not own.in_dialog and (leg := self.core.originated.find(request)) is not None:
+                self.in_called_dialog(leg, request, flow, server)
+                return
+            if not own.in_dialog and self.core.answered.holds(request):
                 self.in_answered_dialog(request, flow, server)
                 return
-            if self.stopping and not in_dialog:
+            if self.stopping and not own.in_dialog:
                 raise Refused(503)
-            self.begin(request, flow, server, in_dialog)
+            self.begin(request, flow, server, own)
         except Refused as refusal:
             self.refuse(request, flow, server, refusal)
         except ParseError as error:
@@ -72,45 +99,66 @@ class Dispatch:
             if type(uri) is not SipUri or uri.user is not None or not self.core.locations.domains.hold(uri):
                 raise
 
-    def begin(self, request: Request, flow: Flow, server: ServerTransaction, in_dialog: bool) -> None:
+    def begin(
+        self, request: Request, flow: Flow, server: Server, own: OwnRoute, outer: RequestContext | None = None
+    ) -> None:
+        in_dialog = own.in_dialog
         may_relay = self.policy.may_relay(flow.remote.host)
         if not in_dialog and not may_relay:
             request = strip_routes(request)
         choice = self.policy.choose(request, flow.remote.host, in_dialog, self.core.locations.domains.hold)
-        default = DefaultRoute(self.core.locations, self.registrar, flow, may_relay or in_dialog)
-        self.start(request, flow, server, choice, default, initial=not in_dialog)
+        new = outer is None and not in_dialog
+        if choice is not None and new and self.policy.scripts.host.full(choice.route.script):
+            raise self.core.overload.refusal(f"too many runs of {choice.route.script}")
+        # Only a registrar, and who heard of it there, can know the token of a flow: it opens that one way
+        may_relay = may_relay or own.flow is not None
+        default = DefaultRoute(self.core.locations, self.registrar, flow, may_relay=may_relay, in_dialog=in_dialog)
+        self.start(request, flow, server, choice, default, own, outer)
+
+    def reroute(self, outer: RequestContext, request: Request, server: Server) -> None:
+        """What a script proxies to us, through the routes once more. Raises Refused and ParseError."""
+        self.begin(request, outer.flow, server, OwnRoute(not outer.initial, None), outer)
 
     def start(
         self,
         request: Request,
         flow: Flow,
-        server: ServerTransaction,
+        server: Server,
         choice: Choice | None,
         default: Service,
-        *,
-        initial: bool,
+        own: OwnRoute,
+        outer: RequestContext | None = None,
+        leg: Leg | None = None,
     ) -> None:
         record = access_record(request, flow)
-        record.route = "default" if initial else "dialog"
-        context = RequestContext(self.core, server, request, flow, record, initial)
+        record.route = "dialog" if own.in_dialog else "default"
+        context = RequestContext(self.core, server, request, flow, record, own)
         server.user = context
+        if outer is not None:
+            context.depth = outer.depth + 1
+            context.upstream.share(outer.upstream)
         service = None
         if choice is not None:
-            service = CgiService(self.core, self.policy.scripts, context, choice.route)
+            context.reroute = self.reroute if choice.route.reroute else None
+            if choice.route.originate:
+                context.caller = self.caller(context, choice.route, leg)
+            service = self.script_service(self.core, self.policy.scripts, context, choice.route)
+            service.refusable = outer is None and not own.in_dialog and type(default) is DefaultRoute
             record.route, record.script = choice.name, choice.route.script
         context.begin(service, default)
 
+    def caller(self, context: RequestContext, route: Route, leg: Leg | None) -> Caller:
+        """What sends the requests of a script; one of ours that came back may bring about no further one."""
+        request, host = context.request, self.policy.scripts.server_name
+        if leg is not None:
+            return Caller(leg.calls, context, leg)
+        first = request.vias[-1]
+        key = self.core.token_key
+        returned = self.is_our_via(first) and key.marks(first.branch or "", request.call_id, request.from_.tag or "")
+        return Caller(Calls(self.core, route, host), context, withheld=returned)
+
     def is_our_via(self, via: Via) -> bool:
         return self.core.transport.is_ours(via.host.strip("[]").lower(), via.port)
-
-    def in_dialog(self, found: Preprocessed) -> bool:
-        """A To tag and our Route with a token that we made for this dialog (contract: In a dialog)."""
-        request = found.request
-        to_tag = request.to.tag
-        if to_tag is None:
-            return False
-        call_id, from_tag = request.call_id, request.from_.tag or ""
-        return any(self.core.token_key.valid(token, call_id, from_tag, to_tag) for token in found.tokens)
 
     def in_answered_dialog(self, request: Request, flow: Flow, server: ServerTransaction) -> None:
         """A request in the dialog of a script's own 2xx; a route or a script named after the method may want it."""
@@ -119,7 +167,17 @@ class Dispatch:
         choice = self.policy.choose(request, flow.remote.host, False, self.core.locations.domains.hold)
         if choice is not None and choice.is_default:
             choice = None
-        self.start(request, flow, server, choice, InAnsweredDialog(), initial=True)
+        self.start(request, flow, server, choice, InAnsweredDialog(), NOTHING)
+
+    def in_called_dialog(self, leg: Leg, request: Request, flow: Flow, server: ServerTransaction) -> None:
+        """A request in the dialog of one that a script has generated: it runs that script, if it fails by default.
+
+        Raises Refused.
+        """
+        if (status := arrived(leg, request)) is not None:
+            raise Refused(status)
+        route = replace(leg.calls.route, script=leg.script, then=(), on_error="default")
+        self.start(request, flow, server, Choice(route, "generated"), InCalledDialog(leg), NOTHING, leg=leg)
 
     def refuse(self, request: Request, flow: Flow, server: ServerTransaction, refusal: Refused) -> None:
         record = access_record(request, flow)
@@ -132,14 +190,17 @@ class Dispatch:
     def ack(self, request: Request, flow: Flow) -> None:
         """An ACK that matches no transaction: for a 2xx (13.2.2.4). It never runs a script as an initial request."""
         try:
-            if self.core.answered.acknowledged(request):
+            forget_cgi_fields(request.headers)
+            if self.core.answered.acknowledged(request, flow) or self.core.overload.acknowledged(request):
                 return
             validate(request)
             found = preprocess(request, self.core.locations.domains.hold)
             request = found.request
-            if self.in_dialog(found) or self.policy.may_relay(flow.remote.host):
-                target = self.core.locations.targets(Relay(request.uri), request, initial=False)[0][0]
-                pass_on(self.core, request, target)
+            own = own_route(self.core, found, flow)
+            if own.in_dialog or self.policy.may_relay(flow.remote.host):
+                targets = self.core.locations.targets(Relay(request.uri), request, not own.in_dialog, own.flow)
+                target = targets[0][0]
+                pass_on(self.core, request, target, own.sent_by)
         except (Refused, ParseError):
             return  # nothing answers an ACK
 

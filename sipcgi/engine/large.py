@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from sipcgi.errors import Unreachable
 from sipcgi.flow import Flow, HostPort
-from sipcgi.net.transport import Transport
 from sipcgi.sip.message import Request
 from sipcgi.timerqueue import TimerQueue
+
+if TYPE_CHECKING:
+    from sipcgi.net.transport import Transport
 
 MOST_OCTETS = 1300
 """Of a datagram, where the path's MTU is unknown."""

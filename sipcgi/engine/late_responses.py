@@ -5,31 +5,36 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from sipcgi.cgi.metavars import forget_cgi_fields
 from sipcgi.engine.upstream import framed
 from sipcgi.errors import ParseError
 from sipcgi.flow import Flow
-from sipcgi.proxy.responses import without_top_via
-from sipcgi.sip.message import Response
+from sipcgi.proxy.responses import Ends, upstream
+from sipcgi.sip.message import Request, Response
 
 if TYPE_CHECKING:
-    from sipcgi.engine.transactions import ServerTransaction
+    from sipcgi.engine.upstream import Server
 
 
 class LateResponses:
     """The user of a client transaction whose context is gone: further 2xx to the INVITE (RFC 3261 16.7 item 5)."""
 
-    __slots__ = ("server", "successes")
+    __slots__ = ("ends", "server", "successes")
 
-    def __init__(self, server: ServerTransaction, successes: dict[str, bytes]) -> None:
+    def __init__(self, server: Server, successes: dict[str, bytes], request: Request) -> None:
         self.server = server
         self.successes = successes
+        self.ends = Ends.of(request)
 
     def response(self, response: Response, flow: Flow) -> None:
         if 200 <= response.status < 300:
             server = self.server
             first = self.successes.get(response.to.tag or "")
             with suppress(ParseError):  # no Via left: it was not for our upstream
-                server.respond_again(first or bytes(framed(without_top_via(response), server.flow)))
+                if first is None:
+                    forget_cgi_fields(response.headers)
+                    first = bytes(framed(upstream(response, self.ends), server.flow))
+                server.respond_again(first)
 
     def failed(self, status: int) -> None:
         """Nobody is left to tell."""

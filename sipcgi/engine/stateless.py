@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from sipcgi.engine.servers import domain, find_servers
 from sipcgi.errors import ParseError, Unreachable
 from sipcgi.flow import Flow
 from sipcgi.proxy.forward import forward
@@ -12,41 +14,30 @@ from sipcgi.sip.message import Request
 from sipcgi.sip.uri import SipUri
 
 if TYPE_CHECKING:
-    from sipcgi.engine.branch import Target
     from sipcgi.engine.core import Core
+    from sipcgi.engine.target import Target
+    from sipcgi.net.resolver import Target as Server
 
 
-def pass_on(core: Core, request: Request, target: Target) -> None:
-    """Sends it on; what cannot be sent is dropped, for nothing answers an ACK. Raises ParseError."""
+def pass_on(core: Core, request: Request, target: Target, sent_by: str) -> None:
+    """Sends it on, from the socket of `sent_by`; what cannot be sent is dropped, for nothing answers an ACK.
+
+    Raises ParseError.
+    """
     if target.failure is not None:
         return
-    try:
-        if target.flow is not None:
-            transmit(core, request, target, target.flow)
-            return
-        hop = next_hop(request, uri=target.uri)
-        if type(hop) is not SipUri:
-            return
-        found = core.resolver.resolve_now(hop)
-        if found is None:
-            core.spawn(resolve, core, request, target, hop)
-        else:
-            transmit(core, request, target, core.transport.flow_to(*found[0], domain(hop)))
-    except Unreachable:
+    if target.flow is not None:
+        transmit(core, request, target, target.flow)
+        return
+    hop = next_hop(request, uri=target.uri)
+    if type(hop) is not SipUri:
         return
 
+    def found(servers: list[Server]) -> None:
+        with suppress(Unreachable, ParseError):
+            transmit(core, request, target, core.transport.flow_to(*servers[0], domain(hop), sent_by))
 
-async def resolve(core: Core, request: Request, target: Target, hop: SipUri) -> None:
-    try:
-        found = await core.resolver.resolve(hop)
-        transmit(core, request, target, core.transport.flow_to(*found[0], domain(hop)))
-    except (Unreachable, ParseError):
-        return
-
-
-def domain(hop: SipUri) -> str:
-    """What the certificate of a next hop must be for."""
-    return hop.params.get("maddr") or hop.host
+    find_servers(core, hop, found, lambda: None)
 
 
 def transmit(core: Core, request: Request, target: Target, flow: Flow) -> None:

@@ -2,29 +2,65 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from sipcgi.flow import Flow
 from sipcgi.proxy.breadth import Breadth
+from sipcgi.proxy.loop import loop_hash
 from sipcgi.sip import build
 from sipcgi.sip.message import Request, Response
 
 if TYPE_CHECKING:
-    from sipcgi.engine.transactions import ServerTransaction
+    from sipcgi.engine.transaction import ServerUser
     from sipcgi.logs import AccessRecord, Log
     from sipcgi.timerqueue import TimerQueue
+
+
+LARGEST_DATAGRAM = 65507
+"""Octets that UDP carries over IPv4; over IPv6 it is a few more."""
+
+
+class Server(Protocol):
+    """What takes the responses: a server transaction, or a branch of another context (engine/rerouted)."""
+
+    flow: Flow
+    last: bytes
+    """The octets of the last response."""
+    user: ServerUser | None
+
+    def tag(self) -> str: ...
+
+    def respond(self, response: Response) -> None: ...
+
+    def respond_again(self, octets: bytes) -> None: ...
+
+    def abandon(self) -> None: ...
 
 
 class Upstream:
     """A server transaction with the memory of what it was given to send. Raises ParseError (Max-Breadth)."""
 
-    __slots__ = ("began", "breadth", "final", "invite", "logged", "record", "request", "server", "successes", "timers")
+    __slots__ = (
+        "began",
+        "breadth",
+        "final",
+        "invite",
+        "log",
+        "logged",
+        "record",
+        "request",
+        "second",
+        "server",
+        "successes",
+        "timers",
+    )
 
-    def __init__(self, server: ServerTransaction, request: Request, record: AccessRecord, timers: TimerQueue) -> None:
+    def __init__(self, server: Server, request: Request, record: AccessRecord, timers: TimerQueue, log: Log) -> None:
         self.server = server
         self.request = request
         self.record = record
         self.timers = timers
+        self.log = log
         self.began = timers.now()
         self.invite = request.method == "INVITE"
         self.breadth = Breadth.of(request)
@@ -34,6 +70,11 @@ class Upstream:
         self.successes: dict[str, bytes] = {}
         """The octets of each 2xx to an INVITE, by To tag: a repeated one leaves as the first did."""
         self.logged = False
+        self.second = ""
+
+    def share(self, outer: Upstream) -> None:
+        """What is proxied inwards is the request that came: its time, its breadth, and its hash if it comes back."""
+        self.began, self.breadth, self.second = outer.began, outer.breadth, outer.loop_hash()
 
     def elapsed(self) -> float:
         """Seconds since the request came."""
@@ -46,7 +87,7 @@ class Upstream:
 
     def progress(self, response: Response) -> None:
         """Sends a provisional response; nothing after a final one."""
-        if self.final is not None:
+        if self.final is not None or not self.fits(response):
             return
         if response.status == 100:
             self.trying()
@@ -55,7 +96,12 @@ class Upstream:
         self.server.respond(framed(response, self.server.flow))
 
     def finish(self, response: Response) -> bool:
-        """Sends a final response, unless one was sent; a 2xx to an INVITE leaves all the same. False: not sent."""
+        """Sends a final response, unless one was sent; a 2xx to an INVITE leaves all the same. False: not sent.
+
+        One that cannot leave becomes a 500, so that the client is not left waiting.
+        """
+        if not self.fits(response):
+            response = self.local(500)
         success = self.invite and 200 <= response.status < 300
         if self.final is not None and not success:
             return False
@@ -80,15 +126,33 @@ class Upstream:
         self.server.respond_again(octets)
         return True
 
+    def loop_hash(self) -> str:
+        """The second part of the branch of all that the request is forwarded as (RFC 5393 4.2)."""
+        if not self.second:
+            self.second = loop_hash(self.request)
+        return self.second
+
     def local(self, status: int) -> Response:
         """A response that the server makes itself, in the shape in which it leaves."""
         return build.response(self.request, status, to_tag=self.server.tag())
 
-    def log(self, log: Log) -> None:
+    def fits(self, response: Response) -> bool:
+        """Whether it can leave the way the request came, as it must (RFC 3261 18.2.2); if not, it is said."""
+        flow = self.server.flow
+        if flow.transport != "UDP" or 4 * sum(map(len, response.headers.lines)) + len(response.body) < LARGEST_DATAGRAM:
+            return True
+        octets = len(bytes(response))
+        if octets <= LARGEST_DATAGRAM:
+            return True
+        text = f"{response.status} not sent over UDP to {flow.remote}: {octets} octets fit into no datagram"
+        self.log.warning(f"{text} ({self.request.call_id})")
+        return False
+
+    def note(self) -> None:
         """The access line, once."""
         if not self.logged:
             self.logged = True
-            log.access(self.record)
+            self.log.access(self.record)
 
 
 def framed(response: Response, flow: Flow) -> Response:

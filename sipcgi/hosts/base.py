@@ -22,6 +22,8 @@ class Invocation:
     """Seconds, from `start` on, after which the run is ended."""
     max_output: int = 1024 * 1024
     """Octets on standard output; one more ends the run."""
+    refusable: bool = False
+    """Whether it is for a new request, which can be refused when too much is asked."""
 
 
 @dataclass(slots=True)
@@ -36,6 +38,8 @@ class Outcome:
     timed_out: bool = False
     ended: bool = False
     """By `Run.end`."""
+    refused: bool = False
+    """It never began: too much was asked (`Invocation.refusable`)."""
     overflow: bool = False
     """More than `max_output`; `stdout` holds the first `max_output` octets."""
     failure: str | None = None
@@ -63,5 +67,8 @@ class Run(Protocol):
 class ScriptHost(Protocol):
     """Runs scripts. `start` never waits and never raises; `done` is called exactly once, never from within `start` or
     `end`; `stderr` gets each line of standard error without its end, as it comes, before `done`."""
+
+    def full(self, name: str) -> bool:
+        """Whether a run of that name for a new request would be refused, and need not be asked for."""
 
     def start(self, invocation: Invocation, done: Callable[[Outcome], None], stderr: Callable[[str], None]) -> Run: ...

@@ -124,8 +124,8 @@ class ScriptDirectory:
             # A program could do without; a script is read by its interpreter under the server's user.
             return [Problem(f"{name} is not readable for the server: chmod +r {quoted}")]
         head = _head(path)
-        if not head:
-            return [Problem(f"{name} is empty: write the script, or delete it")]
+        if not head:  # or we had no descriptor left to read it
+            return [] if _size(path) else [Problem(f"{name} is empty: write the script, or delete it")]
         ending = os.path.splitext(path)[1]
         first = head.split(b"\n", 1)[0]
         executable = os.access(path, os.X_OK)
@@ -253,6 +253,14 @@ def _remedy(program: str) -> str:
             found = shutil.which(name)
             return f"write #!{found}" if found else f"apt install {interpreter.package}"
     return "install it, or correct the line"
+
+
+def _size(path: str) -> int:
+    """In octets, 0 when it is gone."""
+    try:
+        return os.stat(path).st_size
+    except OSError:
+        return 0
 
 
 def _head(path: str) -> bytes:

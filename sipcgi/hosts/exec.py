@@ -2,7 +2,11 @@
 
 A run costs the server two pipes, one record out, one record in and a single wake-up: what a short script wrote is read
 when its exit is reported. Only pipes of a run that lasts are watched, so that one that fills them goes on.
+
+trio is imported where a loop runs: `sipcgi try` and `sipcgi test` start scripts without one.
 """
+
+from __future__ import annotations
 
 import os
 import sys
@@ -10,8 +14,7 @@ from collections import deque
 from collections.abc import Callable
 from select import EPOLLIN, EPOLLOUT, epoll
 from time import perf_counter
-
-import trio
+from typing import TYPE_CHECKING
 
 from sipcgi.hosts import wire
 from sipcgi.hosts.base import Invocation, Outcome
@@ -19,6 +22,9 @@ from sipcgi.hosts.link import Link
 from sipcgi.hosts.orphans import Orphans, become_subreaper
 from sipcgi.hosts.run import Order, ScriptRun
 from sipcgi.timerqueue import Timer, TimerQueue
+
+if TYPE_CHECKING:
+    import trio
 
 LASTS = 0.1  # seconds: a run that is older than one to two of these is watched
 SLICE = 0.002  # seconds of work in one go, then the other tasks of the server have their turn
@@ -60,6 +66,10 @@ class ExecHost:
 
     # Asked from outside
 
+    def full(self, name: str) -> bool:
+        """Never: it starts all that it is asked for (hosts/limit)."""
+        return False
+
     def start(
         self, invocation: Invocation, done: Callable[[Outcome], None], stderr: Callable[[str], None]
     ) -> ScriptRun:
@@ -84,22 +94,60 @@ class ExecHost:
         """How many runs have not ended."""
         return len(self.runs) + len(self._queue)
 
-    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+    async def run(self, *, task_status: trio.TaskStatus[None]) -> None:
         """Keeps a launcher going and handles what comes. Raises OSError when the first launcher cannot be started."""
-        become_subreaper()
-        self._connect()
+        import trio
+
+        self.open()
         task_status.started()
         try:
             while True:
                 await trio.lowlevel.wait_readable(self._epoll.fileno())
-                until = perf_counter() + SLICE
-                for descriptor, events in self._epoll.poll(0, EVENTS):
-                    self._handle(descriptor, events, until)
-                    if perf_counter() > until:
-                        break  # what is left is reported again
+                self.turn()
         finally:
             with trio.CancelScope(shield=True):
-                await self._close()
+                link = self.close()
+                if link is not None:
+                    await link.depart(FAREWELL)
+
+    # What `run` does, for who has no loop
+
+    def open(self) -> None:
+        """Starts the first launcher. Raises OSError."""
+        become_subreaper()
+        self._connect()
+
+    def turn(self, patience: float = 0.0) -> None:
+        """Handles what has come, for a moment; when there is nothing, waits `patience` seconds for it."""
+        found = self._epoll.poll(patience, EVENTS)
+        until = perf_counter() + SLICE
+        for descriptor, events in found:
+            self._handle(descriptor, events, until)
+            if perf_counter() > until:
+                break  # what is left is reported again
+
+    def close(self) -> Link | None:
+        """No `done` is called any more; the launcher ends what runs, and its link is returned to be waited for."""
+        for timer in (self._look_timer, self._link_timer, self._flush_timer):
+            if timer is not None:
+                timer.cancel()
+        self.orphans.close()
+        for run in (*self.runs.values(), *(run for _, run, _ in self._queue)):
+            if run.timer is not None:
+                run.timer.cancel()
+            run.finished = True
+            run.close()
+        for _, _, descriptors in self._queue:
+            for descriptor in descriptors:
+                os.close(descriptor)
+        self.runs.clear()
+        self._queue.clear()
+        self._watched.clear()
+        self._epoll.close()
+        link, self._link = self._link, None
+        if link is not None:
+            link.close()
+        return link
 
     # What the descriptors say
 
@@ -264,25 +312,3 @@ class ExecHost:
         for run in lost:
             run.failure = "the launcher died"
             self._finish(run)
-
-    async def _close(self) -> None:
-        for timer in (self._look_timer, self._link_timer, self._flush_timer):
-            if timer is not None:
-                timer.cancel()
-        self.orphans.close()
-        for run in (*self.runs.values(), *(run for _, run, _ in self._queue)):
-            if run.timer is not None:
-                run.timer.cancel()
-            run.finished = True
-            run.close()
-        for _, _, descriptors in self._queue:
-            for descriptor in descriptors:
-                os.close(descriptor)
-        self.runs.clear()
-        self._queue.clear()
-        self._watched.clear()
-        self._epoll.close()
-        link, self._link = self._link, None
-        if link is not None:
-            link.close()
-            await link.depart(FAREWELL)

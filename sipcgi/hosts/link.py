@@ -1,12 +1,13 @@
-"""The launcher (hosts/launcher) as the server holds it: its process and the socket to it."""
+"""The launcher (hosts/launcher) as the server holds it: its process and the socket to it.
+
+trio is imported where a loop runs: `sipcgi try` starts scripts without one.
+"""
 
 import os
 import signal
 import socket
 import sys
 from contextlib import suppress
-
-import trio
 
 from sipcgi.hosts import wire
 
@@ -84,6 +85,8 @@ class Link:
 
     async def depart(self, patience: float) -> None:
         """After `close`: waits `patience` seconds for the launcher to end its scripts and itself."""
+        import trio
+
         watch = os.pidfd_open(self.process)
         try:
             with trio.move_on_after(patience):

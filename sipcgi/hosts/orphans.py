@@ -5,8 +5,6 @@ import os
 import signal
 from contextlib import suppress
 
-import psutil
-
 from sipcgi.timerqueue import Timer, TimerQueue
 
 PR_SET_CHILD_SUBREAPER = 36
@@ -29,6 +27,8 @@ class Orphans:
 
     def end(self, pipes: set[str]) -> None:
         """Kills the groups of those that hold one of `pipes`. What earlier scripts left running stays."""
+        import psutil  # it takes 10 ms, and hardly ever is it needed
+
         groups = set()
         for process in psutil.Process().children(recursive=True):
             for number in (1, 2):

@@ -27,8 +27,12 @@ class Coding(Protocol):
     def pending(self) -> bool:
         """Whether a handshake, or part of a message, waits for more octets."""
 
+    @property
+    def more(self) -> bool:
+        """Whether octets wait at which `feed` has not looked yet, also when it gave nothing."""
+
     def feed(self, octets: bytes) -> list[Item]:
-        """Takes what was received; gives what is complete, to be called again with b"" until there is nothing.
+        """Takes what was received; gives what is complete, to be called again with b"" until there is nothing more.
 
         Also called once before anything was received. Raises MessageError, as StreamFramer does, and Ended.
         """
@@ -52,6 +56,7 @@ class Framed:
     __slots__ = ("_framer", "feed")
 
     ready = True
+    more = False
 
     def __init__(self) -> None:
         self._framer = StreamFramer()

@@ -80,7 +80,10 @@ class Intake:
             raise
         self.complaints.counts["bug"] += 1
         self.complaints.log.crash(f"a message from {flow.transport} {flow.remote}:\n{traceback.format_exc()}")
-        self.reject(message, 500, flow)
+        try:
+            self.reject(message, 500, flow)
+        except Exception:  # the bug is on the way back
+            self.complaints.log.crash(f"a 500 to {flow.transport} {flow.remote}:\n{traceback.format_exc()}")
 
     def reject(self, message: Request | Response | None, status: int, flow: Flow) -> None:
         """Statelessly; never an ACK, never a response (RFC 3261 8.2.7, 17)."""

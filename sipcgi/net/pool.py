@@ -1,7 +1,6 @@
 """All connections of the stream transports, by number and by far end (RFC 3261 18)."""
 
 import itertools
-import resource
 import socket
 import time
 from collections import Counter
@@ -9,20 +8,17 @@ from collections.abc import Callable
 
 import trio
 
-from sipcgi.errors import Unreachable
+from sipcgi.errors import Closed, Unreachable
 from sipcgi.flow import Flow, HostPort
 from sipcgi.net.coding import Coding
 from sipcgi.net.complaint import Complaints
+from sipcgi.net.descriptors import most_connections
 from sipcgi.net.intake import Intake
 from sipcgi.net.stream import Connection, Opener
 
 Failed = Callable[[Flow, Unreachable], None]
-
-
-def most_connections() -> int:
-    """Half of the descriptors that this process may have; the other half is for scripts and stores."""
-    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return min(soft // 2, 50_000) if soft > 0 else 50_000
+LOOKED_AT = 32
+"""Connections of which the quietest gives way to another."""
 
 
 class Pool:
@@ -49,11 +45,11 @@ class Pool:
         With a `name`, only one of ours whose far end has proved to have it: an address may serve many.
         """
         connection = self.by_remote.get((transport, remote, name))
-        return None if connection is None or connection.scope.cancel_called else connection.flow
+        return None if connection is None or not connection.is_open else connection.flow
 
     def is_open(self, flow: Flow) -> bool:
         connection = self.by_number.get(flow.connection)
-        return connection is not None and not connection.scope.cancel_called
+        return connection is not None and connection.is_open
 
     def send(self, data: bytes, flow: Flow) -> None:
         connection = self.by_number.get(flow.connection)
@@ -62,11 +58,22 @@ class Pool:
         connection.send(data)
 
     def room(self, host: str) -> bool:
-        """Whether one more connection from there is taken in: nobody may have more than half of all."""
-        if len(self.by_number) < self.most and self.by_host[host] < self.most // 2:
+        """Whether there may be one more connection from there, or to there.
+
+        One host may have all, for it may be a whole site, or a proxy before us; but when others come, it has to give.
+        """
+        if len(self.by_number) < self.most:
             return True
-        self.complaints.say("too many connections", f"{host}: too many connections, one more is refused")
-        return False
+        greediest = max(self.by_host, key=self.by_host.__getitem__)
+        if self.by_host[greediest] <= self.by_host.get(host, 0) + 1:
+            self.complaints.say("too many connections", f"{host}: too many connections, one more is refused")
+            return False
+        self.complaints.say("too many connections", f"{greediest}: too many connections, others take their place")
+        theirs = (one for one in self.by_number.values() if one.flow.remote.host == greediest and one.is_open)
+        quietest = min(itertools.islice(theirs, LOOKED_AT), key=lambda one: (one.used, one.heard), default=None)
+        if quietest is not None:
+            quietest.end("too many connections")
+        return True
 
     def start(
         self,
@@ -95,8 +102,11 @@ class Pool:
         self.by_host[flow.remote.host] -= 1
         if not self.by_host[flow.remote.host]:
             del self.by_host[flow.remote.host]
+        text = f"{flow.transport.lower()} {flow.remote}: {reason or connection.error}"
         if reason is not None:
-            self.failed(flow, Unreachable(f"{flow.transport.lower()} {flow.remote}: {reason}"))
+            self.failed(flow, Unreachable(text))
+        elif connection.used:
+            self.failed(flow, Closed(text))
 
     def close(self, transport: str, local: HostPort) -> None:
         """Ends the connections of one endpoint."""

@@ -14,6 +14,7 @@ from sipcgi.flow import HostPort
 from sipcgi.net.address import canonical, numeric
 from sipcgi.net.blocklist import BLOCK, Blocklist
 from sipcgi.net.dns import Answer, Dns, Naptr, Question
+from sipcgi.net.downgrade import Downgrades
 from sipcgi.net.endpoint import DEFAULT_PORTS
 from sipcgi.net.interface import Sources
 from sipcgi.net.srv import in_order
@@ -52,7 +53,8 @@ Steps = Generator[Sequence[Question], list[Answer], list[Target]]
 class Resolver:
     """Both ways raise Unreachable where nothing can be sent to, and never return an empty list.
 
-    A target that `note_failed` was told of is left out for a while, as long as there are others.
+    A target that `note_failed` was told of is left out for a while, as long as there are others. `alarm` hears of
+    domains that offer SIPS no more.
     """
 
     def __init__(
@@ -63,6 +65,7 @@ class Resolver:
         hosts: str = "/etc/hosts",
         random: Callable[[], float] = random.random,
         sources: Sources | None = None,
+        alarm: Callable[[str], None] = lambda text: None,
     ) -> None:
         self.blocklist = Blocklist()
         self._supported = supported
@@ -70,6 +73,7 @@ class Resolver:
         self._hosts = SystemFile(hosts, parse_hosts, self._dns.now)
         self._random = random
         self._sources = sources or Sources()
+        self._downgrades = Downgrades(alarm)
 
     def note_failed(self, target: Target, seconds: float = BLOCK) -> None:
         """RFC 3263 4.3: a timeout, a transport failure, or a 503 with its Retry-After in `seconds`."""
@@ -124,6 +128,7 @@ class Resolver:
         if transport is not None:
             return (yield from self._servers(host, [(transport, Question("SRV", host, _SRV[transport]))]))
         [answer] = yield [Question("NAPTR", host)]
+        self._downgrades.look(host, answer)
         services = self._services(answer.records, uri.scheme)
         if services:
             return (yield from self._servers(host, services))

@@ -3,6 +3,7 @@
 import socket
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from time import perf_counter
 
 import trio
 
@@ -22,7 +23,9 @@ PROBE = 45.0  # seconds of silence before the peer is asked for a sign of life: 
 STALLED = 30.0  # seconds that a peer may take no octets at all
 MOST_UNSENT = 1024 * 1024  # octets that may wait for a slow peer
 MOST_HELD = 1000  # messages that may wait for the end of a handshake
-CHUNK = 16 * 1024  # octets read at once: about a millisecond of messages
+CHUNK = 16 * 1024  # octets read at once
+SLICE = 1024  # octets looked at in one go, for they may be hundreds of keep-alives
+BUDGET = 0.002  # seconds of that before other tasks have their turn
 
 Opener = Callable[[], Awaitable[tuple[trio.abc.Stream, socket.socket | None]]]
 
@@ -115,26 +118,54 @@ class Connection:
             return
         while True:
             data = None
-            with trio.move_on_at(self.deadline()):
-                try:
-                    data = await stream.receive_some(CHUNK)
-                except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
-                    self.end(str(error), broken=True)
+            with trio.move_on_at(self.deadline()) as patience:
+                data = await self.receive(stream)
+                while data and self.coding.ready:
+                    if not await self.take(data):
+                        return
+                    # one that is later now is seen to when it comes: trio keeps each that was ever set
+                    if (deadline := self.deadline()) < patience.deadline:
+                        patience.deadline = deadline
+                    data = None
+                    data = await self.receive(stream)
             if data is None:
                 if trio.current_time() >= self.deadline() and not self.patient():
                     return
-                continue  # something was sent meanwhile
-            if not data or not await self.take(bytes(data)):
+            elif not data or not await self.take(data):
                 return
 
+    async def receive(self, stream: trio.abc.Stream) -> bytes:
+        """Nothing when it has ended."""
+        try:
+            return bytes(await stream.receive_some(CHUNK))
+        except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
+            self.end(str(error), broken=True)
+            return b""
+
     async def take(self, data: bytes) -> bool:
-        """As `fed`. The steps of handshakes, which may take a millisecond, are one after the other, not all at once."""
-        if self.coding.ready:
-            return self.fed(data)
-        async with self.turn:
-            fed = self.fed(data)
-            await trio.lowlevel.checkpoint()  # the other tasks have their turn before the next handshake
-            return fed
+        """Hands over what is in it, a slice after the other; False when the connection is over.
+
+        The steps of handshakes, which may take a millisecond, are one after the other, not all at once.
+        """
+        until = perf_counter() + BUDGET
+        part, rest = (data[:SLICE], data[SLICE:]) if self.coding.ready else (data, b"")
+        while True:
+            if self.coding.ready:
+                fed = self.fed(part)
+            else:
+                async with self.turn:
+                    fed = self.fed(part)
+                    await trio.lowlevel.checkpoint()  # the other tasks have their turn before the next handshake
+            if fed is False or (fed and not rest):
+                return fed
+            part = b""
+            if fed:
+                part, rest = rest[:SLICE], rest[SLICE:]
+            if perf_counter() > until:
+                await trio.lowlevel.cancel_shielded_checkpoint()  # at a deadline of `read` nothing of it is to be lost
+                if not self.is_open:
+                    return False
+                until = perf_counter() + BUDGET
 
     def deadline(self) -> float:
         """When something is to be done unless more comes."""
@@ -156,35 +187,40 @@ class Connection:
         self.answer()
         return True
 
-    def fed(self, data: bytes) -> bool:
-        """Hands over what is complete; False when the stream cannot be understood any more."""
+    def fed(self, data: bytes) -> bool | None:
+        """A step: hands over what comes first. None: there may be more of it; True: that was all; False when the stream
+        cannot be understood any more.
+        """
         now = trio.current_time()
         self.heard, self.probed = now, False
         if not self.coding.pending:
             self.begun = now
-        while True:  # feed gives what comes before an error, and then the error
-            items = None
-            try:
-                items = self.coding.feed(data)
-            except MessageError as error:
-                self.intake.unparsable(error, self.flow)
-                if error.fatal:
-                    self.end(str(error))
-                    return False
-            except Ended as ended:
-                self.ended(ended)
+        items = None
+        try:
+            items = self.coding.feed(data)  # gives what comes before an error, and then the error
+        except MessageError as error:
+            self.intake.unparsable(error, self.flow)
+            # the framer keeps a fatal one, whose frames hold the framer
+            error.__traceback__ = error.__cause__ = error.__context__ = None
+            if error.fatal:
+                self.end(str(error))
                 return False
-            except Exception:  # the guard of intake, around what others wrote for hostile octets
-                self.intake.failed(None, self.flow)
-                self.end("failed", broken=True)
-                return False
-            if items == []:
-                self.answer()
-                return True
-            for item in items or ():
-                self.handle(item)
-            self.begun = now
-            data = b""
+        except Ended as ended:
+            self.ended(ended)
+            return False
+        except Exception:  # the guard of intake, around what others wrote for hostile octets
+            self.intake.failed(None, self.flow)
+            self.end("failed", broken=True)
+            return False
+        if items == []:
+            if self.coding.more:
+                return None
+            self.answer()
+            return True
+        for item in items or ():
+            self.handle(item)
+        self.begun = now
+        return None
 
     def ended(self, ended: Ended) -> None:
         if not ended.orderly:
@@ -214,6 +250,10 @@ class Connection:
         elif not isinstance(item, KeepAlive):
             self.used = True
             self.intake.message(item, self.flow)
+
+    @property
+    def is_open(self) -> bool:
+        return not self.scope.cancel_called
 
     def send(self, message: bytes) -> None:
         """At once if the kernel takes it, else in the background. Raises Unreachable."""

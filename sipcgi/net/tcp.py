@@ -15,7 +15,7 @@ from sipcgi.net.pool import Pool, stream_of
 from sipcgi.net.scheme import Codings
 
 BACKLOG = 1024
-BATCH = 64  # connections accepted before other tasks have their turn
+BATCH = 16  # connections accepted before other tasks have their turn
 PAUSE = 0.1  # seconds, when there are no descriptors left
 _IP_BIND_ADDRESS_NO_PORT = 24  # Linux ip(7): the port is chosen when connecting, so that there are enough of them
 _EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
@@ -84,6 +84,7 @@ class TcpEndpoint:
                 self.pool.start(self.transport, self.local, remote, opener, self.codings.accepted())
             else:
                 sock.close()
+                return  # whoever knocks in vain, however often, leaves the others their turn
 
     async def accepted(self, sock: socket.socket) -> tuple[trio.abc.Stream, socket.socket | None]:
         return stream_of(sock), sock
@@ -108,6 +109,8 @@ class TcpEndpoint:
             return flow
         if self.codings.opened is None:
             raise Unreachable(f"{self.transport.lower()} {remote}: its connection has ended, and it takes none from us")
+        if not self.pool.room(remote.host):
+            raise Unreachable(f"{self.transport.lower()} {remote}: too many connections")
         coding = self.codings.opened(name or remote.host.partition("%")[0])
         return self.pool.start(self.transport, self.local, remote, partial(self.connect, remote), coding, name)
 

@@ -9,7 +9,7 @@ from sipcgi.net.coding import Coding, Ended
 from sipcgi.net.endpoint import TlsSettings
 from sipcgi.sip.framing import Item
 
-MOST_READ = 16 * 1024  # octets of one TLS record (RFC 8446 5.1)
+SLICE = 1024  # octets that the inner coding gets in one go: a record of 16 KiB may hold thousands of frames
 LARGEST_FILE = 4 * 1024 * 1024  # octets of a file with certificates
 _WORDS = {
     "NO_CERTIFICATE_OR_CRL_FOUND": "holds no certificate in PEM form",
@@ -115,12 +115,12 @@ class Tls:
     Raises Unreachable for a name that no certificate can have.
     """
 
-    __slots__ = ("_incoming", "_inner", "_outgoing", "_shaken", "_tls")
+    __slots__ = ("_incoming", "_inner", "_outgoing", "_shaken", "_tls", "more")
 
     def __init__(self, inner: Coding, context: ssl.SSLContext, name: str | None = None) -> None:
         self._inner = inner
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-        self._shaken = False
+        self._shaken = self.more = False
         try:
             self._tls = context.wrap_bio(self._incoming, self._outgoing, server_side=name is None, server_hostname=name)
         except ValueError as error:
@@ -140,11 +140,8 @@ class Tls:
             self._shake()
             if not self._shaken:
                 return []
-        clear, end = self._read()
-        items = self._inner.feed(clear)
-        if end is not None and not items:
-            raise end
-        return items
+        items = self._inner.feed(b"")
+        return items or self._inner.feed(self._read())
 
     def _shake(self) -> None:
         try:
@@ -155,17 +152,19 @@ class Tls:
             raise Ended(f"no TLS handshake: {_words(error)}") from error
         self._shaken = True
 
-    def _read(self) -> tuple[bytes, Ended | None]:
-        """What came, and why nothing more will."""
-        parts = []
+    def _read(self) -> bytes:
+        """What comes next, b"" when nothing does now. Raises Ended."""
+        self.more = False
         try:
-            while part := self._tls.read(MOST_READ):
-                parts.append(part)
+            clear = self._tls.read(SLICE)
         except ssl.SSLWantReadError:
-            return b"".join(parts), None
+            return b""
         except ssl.SSLError as error:
-            return b"".join(parts), Ended(f"TLS failed: {_words(error)}")
-        return b"".join(parts), Ended("closed", orderly=True)  # close_notify (RFC 8446 6.1)
+            raise Ended(f"TLS failed: {_words(error)}") from error
+        if not clear:
+            raise Ended("closed", orderly=True)  # close_notify (RFC 8446 6.1)
+        self.more = True
+        return clear
 
     def message(self, message: bytes) -> bytes:
         self._write(self._inner.message(message))

@@ -11,6 +11,7 @@ from sipcgi.net import tcp, udp
 from sipcgi.net.address import bracketed, canonical, numeric
 from sipcgi.net.complaint import Complaints, Log
 from sipcgi.net.endpoint import DEFAULT_PORTS, Endpoint, Listener, url
+from sipcgi.net.holder import holder
 from sipcgi.net.identity import Identity, machine_names
 from sipcgi.net.intake import Intake, Receive
 from sipcgi.net.interface import WILDCARDS, Sources, addresses
@@ -26,8 +27,8 @@ class Transport:
     """Gives what arrives to `receive`, and sends without ever waiting.
 
     `failed(flow, error)` is called when messages that `send` had taken for a stream were lost, or when ICMP says that
-    a datagram did not arrive; never while `send` runs. Without `guard` an exception out of `receive` is not caught
-    (for tests).
+    a datagram did not arrive; with Closed when a connection that was used has ended; never while `send` runs. Without
+    `guard` an exception out of `receive` is not caught (for tests).
     """
 
     def __init__(
@@ -68,9 +69,12 @@ class Transport:
                     opened[key] = endpoint
             if wanted.keys().isdisjoint(self._asked.keys() | opened.keys()):
                 raise OSError("there is no address to listen on")
-        except OSError:
+        except OSError as error:
             for endpoint in opened.values():
                 endpoint.close()
+            cause = error.__cause__
+            if isinstance(cause, OSError) and cause.errno == errno.EADDRINUSE:
+                raise OSError(f"{error}: {await trio.to_thread.run_sync(holder, *key)}") from cause
             raise
         for key in self._asked.keys() - wanted.keys():
             self._asked.pop(key).close()
@@ -83,10 +87,6 @@ class Transport:
         self._learn()
         for endpoint in opened.values():
             nursery.start_soon(endpoint.serve)
-
-    async def reopen(self, nursery: trio.Nursery, listeners: Iterable[Listener]) -> None:
-        """`open`, by its name where it is called again."""
-        await self.open(nursery, listeners)
 
     async def _wanted(self, listeners: Iterable[Listener]) -> dict[Key, Listener]:
         """Each socket to have, with its listener; a wildcard yields to what is named."""
@@ -157,8 +157,10 @@ class Transport:
             raise Unreachable(f"{flow.transport.lower()} {flow.local}: not listening there any more")
         endpoint.send(data, flow)
 
-    def flow_to(self, transport: str, remote: HostPort, name: str | None = None) -> Flow:
+    def flow_to(self, transport: str, remote: HostPort, name: str | None = None, sent_by: str = "") -> Flow:
         """The flow by which a request goes to a numeric address. Raises Unreachable.
+
+        Of several sockets that may do, it leaves from the one of `sent_by`, if there is one (RFC 5658 3.2).
 
         `name` is the domain that led there: over TLS, the server's certificate must be for it, and without a name
         for the address (RFC 3261 26.3.2.2). A WebSocket is only to be reached while it is connected to us.
@@ -174,20 +176,29 @@ class Transport:
         name = _certified(transport, name)
         if transport != "UDP" and self._pool is not None and (flow := self._pool.find(transport, remote, name)):
             return flow
-        endpoint = choices[0] if len(choices) == 1 else self._choose(choices, remote)
+        endpoint = choices[0] if len(choices) == 1 else self._choose(choices, remote, sent_by)
         return endpoint.flow(remote, name)
 
-    def _choose(self, choices: list[Endpoint], remote: HostPort) -> Endpoint:
-        """The one whose address the kernel would take, so that Via tells the truth; else any that is no loopback."""
+    def _choose(self, choices: list[Endpoint], remote: HostPort, sent_by: str) -> Endpoint:
+        """The one that is named; else the one whose address the kernel would take, so that Via tells the truth; else
+        any that is no loopback.
+        """
+        if sent_by:
+            for endpoint in choices:
+                if endpoint.sent_by == sent_by:
+                    return endpoint
         source = self._sources.towards(remote)
         for endpoint in choices:
             if endpoint.local.host == source:
                 return endpoint
         return next((one for one in choices if not _is_loopback(one.local.host)), choices[0])
 
-    def response_flow(self, request: Request, flow: Flow) -> Flow:
-        """Where the response to a request goes that came over `flow` (RFC 3261 18.2.2, RFC 3581 section 4)."""
-        via = request.via
+    def response_flow(self, message: Request | Response, flow: Flow) -> Flow:
+        """Where the response to a request goes that came over `flow` (RFC 3261 18.2.2, RFC 3581 section 4).
+
+        `message` is either of them: their top Via is the same.
+        """
+        via = message.via
         if flow.transport != "UDP":
             endpoint = self._endpoints.get(flow[:2])
             if endpoint is None or endpoint.is_open(flow):
@@ -210,6 +221,11 @@ class Transport:
 
     def _answer(self, response: Response, request: Request, flow: Flow) -> None:
         self.send(bytes(response), self.response_flow(request, flow))
+
+    def is_open(self, flow: Flow) -> bool:
+        """Whether it still leads to whom it led to: its connection is there, for UDP our socket."""
+        endpoint = self._endpoints.get(flow[:2])
+        return endpoint is not None and endpoint.is_open(flow)
 
     def sent_by(self, flow: Flow) -> str:
         """host:port for Via, Record-Route and Contact; the address itself when that socket is closed."""

@@ -8,7 +8,7 @@ from typing import Any
 
 import trio
 
-from sipcgi.errors import Unreachable
+from sipcgi.errors import Oversized, Unreachable
 from sipcgi.flow import Flow, HostPort
 from sipcgi.net import icmp, stun
 from sipcgi.net.complaint import Complaints
@@ -148,7 +148,7 @@ class UdpEndpoint:
             self.not_sent(error, data, flow)
 
     def not_sent(self, error: OSError, data: bytes, flow: Flow) -> None:
-        """Raises Unreachable for what will not get better by repeating (RFC 3261 18.4)."""
+        """Raises Unreachable for what will not get better by repeating (RFC 3261 18.4); Oversized: for no peer."""
         if error.errno in _ICMP_OR_ROUTE:  # perhaps of an earlier datagram to somebody else: `drain` will see to that
             try:
                 self.socket.sendto(data, flow.remote)
@@ -158,7 +158,8 @@ class UdpEndpoint:
         if isinstance(error, BlockingIOError) or error.errno in _FULL or error.errno in _ICMP:
             self.complaints.counts["not sent"] += 1
             return
-        raise Unreachable(f"udp {flow.remote}: {error.strerror}") from error
+        kind = Oversized if error.errno == errno.EMSGSIZE else Unreachable
+        raise kind(f"udp {flow.remote}: {error.strerror}") from error
 
     def close(self) -> None:
         if self.socket.fileno() >= 0:

@@ -33,6 +33,8 @@ class WebSocket:
 
     __slots__ = ("_fragments", "_http", "_outgoing", "_within", "_ws")
 
+    more = False
+
     def __init__(self) -> None:
         self._ws = WSConnection(ConnectionType.SERVER)
         self._http = bytearray()

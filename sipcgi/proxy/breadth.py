@@ -12,10 +12,12 @@ MAXIMUM = 60  # RFC 5393 5.3.3: both the default and the maximum
 class Breadth:
     """What a response context may still give to branches: Incoming less Outgoing Max-Breadth (RFC 5393 5.3.2)."""
 
-    __slots__ = ("available",)
+    __slots__ = ("available", "turns")
 
     def __init__(self, incoming: int = MAXIMUM) -> None:
         self.available = incoming
+        self.turns = 0
+        """How often it went through our own routes once more (engine/rerouted), which takes no breadth."""
 
     @classmethod
     def of(cls, request: Request) -> Breadth:

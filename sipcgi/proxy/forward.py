@@ -64,7 +64,7 @@ def forward(
         names.insert(at, "record-route")
         lines.insert(at, f"Record-Route: {record_route}")
     # 16.6 item 8: before the existing ones
-    at = names.index("via")
+    at = names.index("via") if "via" in names else 0  # a request of our own has none
     names.insert(at, "via")
     lines.insert(at, f"Via: {via}")
     if "content-length" not in names:  # 16.6 item 9
@@ -84,9 +84,9 @@ def request_uri(text: str) -> str:
 def _put(names: list[str], lines: list[str], name: str, line: str) -> None:
     """One field of that name, in its place or after the Vias."""
     at = names.index(name) if name in names else after_vias(names)
-    while name in names:
-        index = names.index(name)
-        del names[index], lines[index]
+    if name in names:
+        kept = [index for index, other in enumerate(names) if other != name]
+        names[:], lines[:] = [names[index] for index in kept], [lines[index] for index in kept]
     names.insert(at, name)
     lines.insert(at, line)
 

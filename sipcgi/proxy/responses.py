@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from sipcgi.errors import ParseError
+from sipcgi.sip.address import parse_address
 from sipcgi.sip.grammar import split_list
 from sipcgi.sip.headers import Headers
 from sipcgi.sip.message import Request, Response
@@ -13,26 +16,32 @@ _CHALLENGES = ("www-authenticate", "proxy-authenticate")
 # 16.7 item 6: first those that help to send the request again; last those that say nothing of the called party
 _PREFERRED = {401: 0, 407: 0, 415: 1, 420: 2, 484: 3}
 _ORDINARY = 4
+_CLASSES = {2: 0, 6: 1, 3: 2, 4: 3, 5: 4}
 _AVOIDED = {408: 5, 487: 6, 503: 5}
 
 
 class ResponseContext:
-    """The final responses other than 2xx that wait, in the order in which they came (RFC 3261 16.7 items 4, 6, 7)."""
+    """The final responses, in the order in which they came (RFC 3261 16.7 items 4, 6, 7).
 
-    __slots__ = ("candidates", "invite")
+    A 2xx does not wait there for others, but where a script keeps back one to another method than INVITE.
+    """
 
-    def __init__(self, invite: bool = True) -> None:
+    __slots__ = ("candidates", "invite", "ours")
+
+    def __init__(self, invite: bool = True, ours: bool = False) -> None:
         self.invite = invite
         """Only to an INVITE may a 408 go upstream (RFC 4320 4.2)."""
-        self.candidates: list[tuple[Response, str]] = []
+        self.ours = ours
+        """Whether they answer a request of our own, and go no further."""
+        self.candidates: list[Response] = []
 
-    def add(self, response: Response, token: str = "") -> None:
-        """A candidate; `token` is what a script names it by."""
-        self.candidates.append((response, token))
+    def add(self, response: Response) -> None:
+        """One more candidate."""
+        self.candidates.append(response)
 
-    def discard(self, token: str) -> None:
-        """Takes back the candidate of that name, if there is one."""
-        self.candidates = [candidate for candidate in self.candidates if candidate[1] != token]
+    def replace(self, response: Response, by: Response | None) -> None:
+        """What is left of a 3xx whose contacts are tried here (16.7 item 4); None: nothing."""
+        self.candidates = [one for one in self.candidates if one is not response] + ([] if by is None else [by])
 
     @property
     def status(self) -> int | None:
@@ -47,7 +56,7 @@ class ResponseContext:
 
     def presentable(self, response: Response) -> Response:
         """`response` as it may leave: no 503, and a challenge with all others (16.7 items 6 and 7)."""
-        if response.status == 503:
+        if response.status == 503 and not self.ours:
             # item 6: a 503 would say that we cannot serve any request, so it leaves as a 500
             return response.with_(status=500, reason=reason(500))
         return self.aggregated(response)
@@ -58,7 +67,7 @@ class ResponseContext:
             return response
         headers = response.headers.copy()
         seen = {(name, value) for name in _CHALLENGES for value in headers.all(name)}
-        for other, _ in self.candidates:
+        for other in self.candidates:
             if other.status != 401 and other.status != 407:
                 continue
             for name, line in zip(other.headers.names, other.headers.lines, strict=True):
@@ -71,40 +80,59 @@ class ResponseContext:
         return response if len(headers) == len(response.headers) else response.with_(headers=headers)
 
     def _choose(self) -> Response | None:
-        """16.7 item 6: of 6xx if there is one, else of the lowest class; the first of equals."""
+        """16.7 item 6: a 2xx, else of 6xx if there is one, else of the lowest class; the first of equals."""
         best, least = None, (9, 9)
-        for response, _ in self.candidates:
+        for response in self.candidates:
             status = response.status
             if status == 408 and not self.invite:
                 continue
-            rank = (status // 100 % 6, _PREFERRED.get(status, _AVOIDED.get(status, _ORDINARY)))
+            rank = (_CLASSES[status // 100], _PREFERRED.get(status, _AVOIDED.get(status, _ORDINARY)))
             if rank < least:
                 best, least = response, rank
         return best
 
 
-def upstream(response: Response, *, original: Request) -> Response:
-    """`response`, from a branch of `original`, in the shape in which it goes upstream (RFC 3261 16.7 items 3 and 9).
+class Ends(NamedTuple):
+    """The header lines of a request that name its two ends: all that outlives it for the sake of its responses."""
 
-    Our Via is gone; From and To are those of `original` again, whatever a script made of them, with the To tag of the
+    from_: str
+    to: str
+    ours: bool
+    """Whether the request, without a Via, is one of our own: what answers it is for us."""
+
+    @classmethod
+    def of(cls, request: Request) -> Ends:
+        names, lines = request.headers.names, request.headers.lines
+        return cls(lines[names.index("from")], lines[names.index("to")], "via" not in names)
+
+
+def upstream(response: Response, ends: Ends) -> Response:
+    """`response`, from a branch of a request, in the shape in which it goes upstream (RFC 3261 16.7 items 3 and 9).
+
+    Our Via is gone; From and To are those of the request again, whatever a script made of them, with the To tag of the
     response. Raises ParseError when no Via is left: then it was meant for us.
     """
+    if ends.ours:
+        if len(response.vias) > 1:  # 8.1.3.3
+            raise ParseError("more than our Via: the response is for somebody else", header="via")
+        return response
     names, lines = response.headers.names.copy(), response.headers.lines.copy()
     _drop_top_via(names, lines)
-    request = original.headers
-    lines[names.index("from")] = request.lines[request.names.index("from")]  # RFC 3261 8.2.6.2
+    return _between(ends, response, names, lines)
+
+
+def between(response: Response, ends: Ends) -> Response:
+    """`response` with the From and To of a request, and its own To tag; its Vias are those that are expected."""
+    return _between(ends, response, response.headers.names.copy(), response.headers.lines.copy())
+
+
+def _between(ends: Ends, response: Response, names: list[str], lines: list[str]) -> Response:
+    lines[names.index("from")] = ends.from_  # RFC 3261 8.2.6.2
     at = names.index("to")
-    line, sent = lines[at], request.lines[request.names.index("to")]
+    line, sent = lines[at], ends.to
     if not line.startswith(sent) or line[len(sent) :][:5] not in ("", ";tag="):
-        lines[at] = _restored(sent, original, response)
+        lines[at] = _restored(sent, response)
     return Response(response.status, response.reason, Headers.of(names, lines), response.body)
-
-
-def without_top_via(response: Response) -> Response:
-    """`response` without its top Via and otherwise as it is (RFC 3261 16.11). Raises ParseError when none is left."""
-    headers = response.headers.copy()
-    _drop_top_via(headers.names, headers.lines)
-    return response.with_(headers=headers)
 
 
 def _drop_top_via(names: list[str], lines: list[str]) -> None:
@@ -121,7 +149,8 @@ def _drop_top_via(names: list[str], lines: list[str]) -> None:
         raise ParseError("no Via left: the response is for us", header="via")
 
 
-def _restored(sent: str, original: Request, response: Response) -> str:
-    """The To that `original` had, with the tag that the response brings, if it had none itself."""
-    tag = response.to.tag if original.to.tag is None else None
+def _restored(sent: str, response: Response) -> str:
+    """The To that was sent to us, with the tag that the response brings, if it had none itself."""
+    before = parse_address(Headers.of(["to"], [sent]).all("to")[0]).tag
+    tag = response.to.tag if before is None else None
     return f"{sent};tag={tag}" if tag else sent

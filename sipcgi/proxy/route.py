@@ -21,6 +21,8 @@ class Preprocessed:
     request: Request
     tokens: tuple[str, ...] = ()
     """The user parts of our own entries, the first one first: there our Record-Route has its token."""
+    sent_by: str = ""
+    """Host and port of the last of them: our socket towards the next hop (RFC 5658 3.2)."""
 
 
 def preprocess(request: Request, is_ours: Callable[[SipUri], bool]) -> Preprocessed:
@@ -28,11 +30,11 @@ def preprocess(request: Request, is_ours: Callable[[SipUri], bool]) -> Preproces
     target = request.target
     if "route" not in request.headers.names and not (type(target) is SipUri and "maddr" in target.params):
         return Preprocessed(request)
-    tokens: list[str] = []
+    own: list[SipUri] = []
     routes = request.routes
     # A strict router has put our Record-Route there. It has an lr parameter; an address-of-record has none.
     if routes and type(target) is SipUri and "lr" in target.params and is_ours(target):
-        _keep(tokens, target)
+        own.append(target)
         request = request.rerouted(_without(request, 0, 1), str(routes[-1].uri))
         routes = routes[:-1]
     request = _without_maddr(request, is_ours)
@@ -42,10 +44,13 @@ def preprocess(request: Request, is_ours: Callable[[SipUri], bool]) -> Preproces
         if type(uri) is not SipUri or not is_ours(uri):
             break
         count += 1  # more than one: a double Record-Route, one for each side, or a spiral; both end here
-        _keep(tokens, uri)
+        own.append(uri)
     if count:
         request = request.rerouted(_without(request, count, 0))
-    return Preprocessed(request, tuple(tokens))
+    if not own:
+        return Preprocessed(request)
+    tokens = tuple(uri.user for uri in own if uri.user is not None)
+    return Preprocessed(request, tokens, f"{own[-1].host}:{own[-1].port or 5060}".lower())
 
 
 def strip_routes(request: Request) -> Request:
@@ -87,11 +92,6 @@ def _first_route(request: Request, edits: Edits | None) -> Uri | None:
             return None
     routes = request.routes
     return routes[0].uri if routes else None
-
-
-def _keep(tokens: list[str], uri: SipUri) -> None:
-    if uri.user is not None:
-        tokens.append(uri.user)
 
 
 def _without(request: Request, first: int, last: int) -> Headers:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from sipcgi.errors import ParseError, Refused
-from sipcgi.sip.grammar import is_token
+from sipcgi.sip.grammar import MAX_ELEMENT, is_token
+from sipcgi.sip.headers import OPTION_TAGS
 from sipcgi.sip.message import Request
 from sipcgi.sip.uri import OtherUri
 
 
-def validate(request: Request, *, supported_option_tags: frozenset[str] = frozenset()) -> None:
-    """Raises Refused with 400, 416, 420 or 483; `supported_option_tags` are in lower case.
+def validate(request: Request) -> None:
+    """Raises Refused with 400, 414, 416, 420 or 483.
 
     Item 4 is in proxy/loop, item 6 belongs to authentication. Unknown methods and fields, and malformed fields that a
     proxy does not look into, pass (item 1). Merged requests are no error (16.3).
@@ -17,6 +18,8 @@ def validate(request: Request, *, supported_option_tags: frozenset[str] = frozen
     try:
         target = request.target
     except ParseError as error:
+        if len(request.uri) > MAX_ELEMENT:
+            raise Refused(414) from None
         raise Refused(error.status, "Bad Request-URI") from None
     try:
         # 16.3 item 1: well-formed must be what the remaining steps and the forwarding use
@@ -29,15 +32,18 @@ def validate(request: Request, *, supported_option_tags: frozenset[str] = frozen
     if hops == 0:
         raise Refused(483)  # 16.3 item 3
     if "proxy-require" in request.headers.names:
-        _check_extensions(request, supported_option_tags)
+        _check_extensions(request)
 
 
-def _check_extensions(request: Request, supported: frozenset[str]) -> None:
-    """16.3 item 5. Option tags are tokens, so no comma is quoted."""
-    required = [tag.strip(" \t") for value in request.headers.all("proxy-require") for tag in value.split(",")]
-    if not all(is_token(tag) for tag in required if tag):
+def _check_extensions(request: Request) -> None:
+    """16.3 item 5."""
+    try:
+        required = request.headers.elements("proxy-require")
+    except ParseError:
+        raise Refused(400, "Bad Proxy-Require") from None
+    if not all(map(is_token, required)):
         raise Refused(400, "Bad Proxy-Require")
-    unsupported = [tag for tag in required if tag and tag.lower() not in supported]
+    unsupported = [tag for tag in required if tag.lower() not in OPTION_TAGS]
     # RFC 3261 8.2.2.3: never a reason to refuse an ACK or CANCEL
     if unsupported and request.method not in ("ACK", "CANCEL"):
         raise Refused(420, headers=(("Unsupported", ", ".join(unsupported)),))

@@ -26,6 +26,11 @@ class Binding:
     """The way to the contact where its own address is not it (nat.way_back); None: what the URI or the path says."""
     path: tuple[str, ...] = ()
     """Values of Path, which become the Routes of a request to this contact (RFC 3327 5.3)."""
+    instance: str = ""
+    """The user agent whose contact it is (RFC 5626 4.1: +sip.instance); empty where that is not told."""
+    reg_id: int | None = None
+    """Which flow of the instance it is (RFC 5626 6): with the instance, what the binding is known by instead of the
+    URI. None where no outbound processing took place."""
 
     @property
     def target(self) -> Uri:
@@ -49,22 +54,34 @@ def current(bindings: Iterable[Binding], now: float) -> list[Binding]:
     return [binding for binding in bindings if binding.expires_at > now]
 
 
-def by_preference(bindings: Iterable[Binding], now: float) -> list[Binding]:
-    """The current ones, those of the highest q first and equal ones in the order they registered."""
-    return sorted(current(bindings, now), key=lambda binding: -binding.q)
+def by_preference(bindings: Iterable[Binding], now: float) -> list[list[Binding]]:
+    """The current ones, those of the highest q first and equal ones in the order they registered.
+
+    Those of one instance are one target, of which one at a time is tried (RFC 5626 7): the highest q first, of equal
+    ones the flow that was registered last.
+    """
+    targets: dict[str | int, list[Binding]] = {}
+    for number, binding in enumerate(current(bindings, now)):
+        targets.setdefault(binding.instance or number, []).insert(0, binding)
+    for flows in targets.values():
+        flows.sort(key=lambda binding: -binding.q)
+    return sorted(targets.values(), key=lambda flows: -flows[0].q)
 
 
 def contacts(bindings: Iterable[Binding], now: float) -> str:
-    """The metavariable REGISTRATIONS: the Contact of a 302 (RFC 3050 5.5.1.6); empty where there is none."""
-    return ", ".join([binding.text(now) for binding in by_preference(bindings, now)])
+    """The metavariable REGISTRATIONS: the Contact of a 302 (RFC 3050 5.5.1.6); empty where there is none.
+
+    An instance is named once, whatever the number of its flows: who proxies to each contact forks to each user agent.
+    """
+    return ", ".join([flows[0].text(now) for flows in by_preference(bindings, now)])
 
 
-def groups(bindings: Iterable[Binding], now: float) -> list[list[Binding]]:
+def groups(bindings: Iterable[Binding], now: float) -> list[list[list[Binding]]]:
     """The target sets of a serial search: equal q together, the highest first (RFC 3261 16.6)."""
-    sets: list[list[Binding]] = []
-    for binding in by_preference(bindings, now):
-        if sets and sets[-1][0].q == binding.q:
-            sets[-1].append(binding)
+    sets: list[list[list[Binding]]] = []
+    for flows in by_preference(bindings, now):
+        if sets and sets[-1][0][0].q == flows[0].q:
+            sets[-1].append(flows)
         else:
-            sets.append([binding])
+            sets.append([flows])
     return sets

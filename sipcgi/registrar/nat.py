@@ -1,4 +1,4 @@
-"""Decides, when a contact registers, by which way requests will go back to it."""
+"""Decides, when a contact registers or makes a dialog, by which way requests will go back to it."""
 
 from ipaddress import ip_address
 
@@ -13,13 +13,14 @@ _SECURE = ("TLS", "WSS")
 
 
 def way_back(request: Request, contact: Address, flow: Flow) -> Flow | None:
-    """The flow to use for `contact`, which `request` registered and which came over `flow`.
+    """The flow to use for `contact`, which `request` brought and which came over `flow`.
 
     None where the contact's own URI says the way, or the path does that came with it (RFC 3327 5.4).
     Otherwise `flow` itself:
 
     - over a stream, its connection;
-    - over UDP, when the contact asks for its flow by RFC 5626: reg-id and +sip.instance, no proxy between;
+    - over UDP, when the contact asks for its flow by RFC 5626, no proxy between: reg-id and +sip.instance, or in a
+      dialog `ob` in its URI (4.3);
     - over UDP, when the contact is the address that the client put into its Via, no proxy is between, and the
       request came from somewhere else: a NAT is on the way. That is so when the IP address differs, or when the
       client asks for symmetric responses (rport, RFC 3581) and its port differs. A port that differs without rport
@@ -30,10 +31,12 @@ def way_back(request: Request, contact: Address, flow: Flow) -> Flow | None:
         return None
     if flow.transport != "UDP":
         return flow if uri.scheme == "sip" or flow.transport in _SECURE else None
-    if uri.scheme != "sip" or (uri.params.get("transport") or "udp").lower() != "udp" or len(request.vias) > 1:
+    if uri.scheme != "sip" or len(request.vias) > 1:
         return None
-    if "reg-id" in contact.params and "+sip.instance" in contact.params:
+    if "ob" in uri.params or ("reg-id" in contact.params and "+sip.instance" in contact.params):
         return flow
+    if (uri.params.get("transport") or "udp").lower() != "udp":
+        return None
     via = request.via
     same = _host(uri.host) == _host(via.host) and (uri.port or _DEFAULT_PORT) == (via.port or _DEFAULT_PORT)
     return flow if same and _changed(via, flow) else None

@@ -7,13 +7,12 @@ from sipcgi.errors import ParseError, Refused
 from sipcgi.flow import Flow
 from sipcgi.registrar.bindings import Binding, current
 from sipcgi.registrar.nat import way_back
+from sipcgi.registrar.outbound import applies, flow_number, instance, supports
 from sipcgi.sip.address import Address
 from sipcgi.sip.grammar import end_of_quoted
+from sipcgi.sip.headers import OPTION_TAGS
 from sipcgi.sip.message import Request
 from sipcgi.sip.uri import SipUri, equivalent
-
-OPTION_TAGS = frozenset({"path"})
-"""Extensions that a REGISTER may require."""
 
 _MOST_SECONDS = 2**32 - 1
 _MALFORMED_SECONDS = 3600  # RFC 3261 10.2: malformed values are treated as 3600
@@ -46,6 +45,8 @@ class Registered:
     """Header fields of the 200 (RFC 3261 10.3 item 8): the Contacts, and Path where it was given (RFC 3327 5.3)."""
     changed: bool
     """False for a mere query: there is nothing to store."""
+    outbound: bool = False
+    """Whether a flow was registered, or removed, of a client that knows of it (RFC 5626 6): `Require: outbound`."""
 
 
 def address_of_record(request: Request, is_ours: Callable[[SipUri], bool]) -> str:
@@ -68,23 +69,29 @@ def register(
     """Applies `request`, which came over `flow`, to the `bindings` of its address-of-record: to all or to none.
 
     `now` is in seconds of the clock that Binding.expires_at counts in. Raises Refused: 400 for a malformed contact or a
-    misused `*`, 403 for too many contacts, 420 for an extension that is not there, 423 for too short an interval,
-    500 for a request that is older than the bindings it would change.
+    misused `*`, reg-id or SIPS, 403 for too many contacts, 420 for an extension that is not there, 423 for too short an
+    interval, 439 for a flow through a proxy that does not keep it, 500 for a request that is older than the bindings it
+    would change.
     """
     unsupported = [tag for tag in _elements(request, "require") if tag.lower() not in OPTION_TAGS]
     if unsupported:  # RFC 3261 10.3 item 2, 8.2.2.3
         raise Refused(420, headers=(("Unsupported", ", ".join(unsupported)),))
     before = current(bindings, now)
     contacts = _elements(request, "contact")
+    outbound = False
     if not contacts:  # RFC 3261 10.3 item 6: without a contact it is a query
         after = before
     elif "*" in contacts:
         after = _without_all(request, before, contacts)
     else:
-        after = _Update(request, before, now, flow, limits).apply(contacts)
+        update = _Update(request, before, now, flow, limits)
+        after = update.apply(contacts)
+        outbound = update.numbered and supports(request, "outbound")
     headers = [("Contact", binding.text(now)) for binding in after]
     headers += [("Path", value) for value in request.headers.all("path")]
-    return Registered(after, headers, changed=bool(contacts))
+    if outbound:
+        headers.append(("Require", "outbound"))  # RFC 5626 6
+    return Registered(after, headers, changed=bool(contacts), outbound=outbound)
 
 
 def _without_all(request: Request, before: list[Binding], contacts: list[str]) -> list[Binding]:
@@ -116,22 +123,40 @@ class _Update:
         self.most = max(limits.most_contacts, len(before))  # what is there may stay, even if the limit was lowered
         self.bindings = list(before)
         self.made: list[Binding] = []
+        self.numbered = False
+        """Whether there is a reg-id that counts (RFC 5626 6)."""
 
     def apply(self, contacts: list[str]) -> list[Binding]:
         if len(contacts) > 2 * self.most:  # as many may be removed as are added
             raise Refused(403, "Too Many Contacts")
-        for text in contacts:
-            try:
-                self._apply(text, Address.parse(text))
-            except ParseError as error:
-                raise _malformed(error.header or "contact") from error
+        try:
+            addresses = [Address.parse(text) for text in contacts]
+            if any("reg-id" in address.params for address in addresses) and applies(self.request):
+                self.numbered = any(flow_number(address) for address in addresses)
+            for text, address in zip(contacts, addresses, strict=True):
+                self._apply(text, address)
+        except ParseError as error:
+            raise _malformed(error.header or "contact") from error
+        # RFC 5626 6: a flow registers alone
+        if len(self.made) > 1 and any(binding.reg_id for binding in self.made):
+            raise Refused(400, "A Contact With reg-id Stands Alone")
+        self._check_secure()
         if len(self.bindings) > self.most:
             raise Refused(403, "Too Many Contacts")
         return self.bindings
 
+    def _check_secure(self) -> None:
+        """RFC 5630 5.2: a SIPS contact, only where the Request-URI, all contacts and the Path are SIPS, too."""
+        uris = [binding.uri for binding in self.made]
+        if any(map(_is_secure, uris)):
+            path = [str(Address.parse(value).uri) for value in self.path]
+            if not all(map(_is_secure, [self.request.uri, *uris, *path])):
+                raise Refused(400, "A SIPS Contact Needs SIPS Throughout")
+
     def _apply(self, text: str, address: Address) -> None:
         seconds = self._interval(address)
-        place = self._find(address)
+        user_agent, reg_id = instance(address), flow_number(address) if self.numbered else None
+        place = self._find(address, user_agent, reg_id)
         if place is not None and self.bindings[place] not in self.made:  # a contact named twice: the last one counts
             _check_order(self.request, self.bindings[place])
         if seconds == 0:
@@ -139,11 +164,14 @@ class _Update:
                 del self.bindings[place]
             return
         binding = self._binding(text, address, seconds)
+        binding.instance, binding.reg_id = user_agent, reg_id
         self.made.append(binding)
-        if place is None:
-            self.bindings.append(binding)
-        else:
+        if place is not None and not user_agent:
             self.bindings[place] = binding
+            return
+        if place is not None:
+            del self.bindings[place]  # the flow that was registered last stands last
+        self.bindings.append(binding)
 
     def _interval(self, address: Address) -> int:
         """The expiration interval in seconds: the contact's parameter, else Expires, else the default."""
@@ -155,18 +183,18 @@ class _Update:
             raise Refused(423, headers=(("Min-Expires", str(self.limits.minimum)),))
         return min(requested, self.limits.maximum)
 
-    def _find(self, address: Address) -> int | None:
-        """Where the binding of this contact is: by URI (RFC 3261 19.1.4), or by instance and flow (RFC 5626 6).
+    def _find(self, address: Address, user_agent: str, reg_id: int | None) -> int | None:
+        """Where the binding of this contact is: by instance and flow (RFC 5626 6), else by URI (RFC 3261 19.1.4).
 
         Equality is not transitive: where several are equal to it, the one that is spelt alike is meant.
         """
-        uri, text, registered = address.uri, str(address.uri), _registered_flow(address)
-        if registered is not None:
-            for place, binding in enumerate(self.bindings):
-                if "reg-id" in binding.contact and _registered_flow(binding.address) == registered:
-                    return place
+        uri, text = address.uri, str(address.uri)
         equal = None
         for place, binding in enumerate(self.bindings):
+            if reg_id is not None or binding.reg_id is not None:
+                if (binding.instance, binding.reg_id) == (user_agent, reg_id):
+                    return place
+                continue
             if binding.uri == text:
                 return place
             if equal is None and equivalent(binding.target, uri):
@@ -182,7 +210,7 @@ class _Update:
         return Binding(
             contact=contact,
             uri=str(address.uri),
-            q=_q(address),
+            q=address.q,
             expires_at=self.now + seconds,
             call_id=call_id,
             cseq=self.request.cseq.number,
@@ -191,24 +219,16 @@ class _Update:
         )
 
 
+def _is_secure(uri: str) -> bool:
+    return uri[:5].lower() == "sips:"
+
+
 def _seconds(text: str) -> int:
     """A number of seconds, where what is no number is an hour and what is too large the largest (RFC 3261 10.2)."""
     if not (text.isascii() and text.isdigit()):
         return _MALFORMED_SECONDS
     digits = text.lstrip("0") or "0"
     return int(digits) if len(digits) < 10 else _MOST_SECONDS
-
-
-def _q(address: Address) -> float:
-    """RFC 3261 25.1, qvalue: 0 to 1 with at most three decimals; 1 when not given. Raises ParseError."""
-    text = address.params.get("q")
-    if text is None:
-        return 1.0
-    whole, _, decimals = text.partition(".")
-    well_formed = text.isascii() and (whole + decimals).isdigit() and whole in ("0", "1", "") and len(decimals) <= 3
-    if not well_formed or float(text) > 1:
-        raise ParseError("a q is a number from 0 to 1", header="contact")
-    return float(text)
 
 
 def _path(request: Request) -> tuple[str, ...]:
@@ -232,9 +252,3 @@ def _elements(request: Request, name: str) -> list[str]:
 
 def _malformed(name: str) -> Refused:
     return Refused(400, f"Malformed {name.title()}")
-
-
-def _registered_flow(address: Address) -> tuple[str, str] | None:
-    """Instance and reg-id of a contact that registers by RFC 5626."""
-    instance, number = address.params.get("+sip.instance"), address.params.get("reg-id")
-    return (instance, number) if instance and number else None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 
 from sipcgi.errors import ParseError
-from sipcgi.sip.grammar import TOKEN, end_of_quoted, quote, split_list, unquote
+from sipcgi.sip.grammar import MAX_ELEMENT, TOKEN, end_of_quoted, quote, split_list, unquote
 from sipcgi.sip.params import NONE, Params
 from sipcgi.sip.uri import Uri, parse_uri
 
@@ -26,6 +26,8 @@ class Address:
     @classmethod
     def parse(cls, text: str) -> Address:
         """One address. Raises ParseError; "*" is not one."""
+        if len(text) > MAX_ELEMENT:
+            raise ParseError(f"address too long: {text[:80]!r}")
         text = text.strip(" \t")
         if text[:1] == '"':
             end = text.find('"', 1) + 1
@@ -61,6 +63,18 @@ class Address:
     def tag(self) -> str | None:
         """The tag of From or To (RFC 3261 19.3), None without one."""
         return self.params.get("tag")
+
+    @property
+    def q(self) -> float:
+        """The preference that a Contact has (RFC 3261 20.10, 25.1: qvalue); 1 when not given. Raises ParseError."""
+        text = self.params.get("q")
+        if text is None:
+            return 1.0
+        whole, _, decimals = text.partition(".")
+        well_formed = text.isascii() and (whole + decimals).isdigit() and whole in ("0", "1", "") and len(decimals) <= 3
+        if not well_formed or float(text) > 1:
+            raise ParseError("a q is a number from 0 to 1", header="contact")
+        return float(text)
 
     def with_params(self, params: Params) -> Address:
         return Address(self.display, self.uri, params)

@@ -14,15 +14,20 @@ MAX_HEADERS = 2000
 """Header fields of a message."""
 MAX_PARAMETERS = 100
 """Parameters of one URI, Via or address."""
-MAX_LIST = 2000
-"""Elements of one comma-separated header field."""
+MAX_LINES = 4 * MAX_HEADERS
+"""Of a message, those of folded header fields included."""
+MAX_ELEMENT = 8 * 1024
+"""Characters of one URI, Via or address: to take apart as many takes a millisecond, in which nobody else is served."""
+MAX_LIST = 500
+"""Elements of a comma-separated list, over all fields of its name."""
+MAX_LIST_TEXT = 64 * 1024
+"""Characters of such a list."""
 
 ALPHANUM = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 TOKEN = ALPHANUM + "-.!%*_+`'~"  # RFC 3261 25.1
 
 _QUOTED = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
 _STOPS = {separator: re.compile(f'["<{separator}]') for separator in ",;"}
-_PAIR = re.compile(r"\\(.)", re.DOTALL)
 
 
 def is_token(text: str) -> bool:
@@ -55,7 +60,9 @@ def unquote(text: str) -> str:
     """The content of a quoted-string (RFC 3261 25.1: quoted-pair undone); other text as it is."""
     if len(text) < 2 or text[0] != '"' or text[-1] != '"':
         return text
-    return _PAIR.sub(r"\1", text[1:-1]) if "\\" in text else text[1:-1]
+    if "\\" not in text:
+        return text[1:-1]
+    return "\\".join([piece.replace("\\", "") for piece in text[1:-1].split("\\\\")])
 
 
 def quote(text: str) -> str:
@@ -66,12 +73,18 @@ def quote(text: str) -> str:
 def split_outside(text: str, separator: str) -> list[str]:
     """`text` cut at each `separator`, "," or ";", that is neither in a quoted string nor in angle brackets.
 
-    The pieces are stripped, and may be empty. Raises ParseError for a quote or bracket without its end.
+    The pieces are stripped, and may be empty. Raises ParseError for a quote or bracket without its end, and for more
+    than MAX_LIST pieces.
     """
     if '"' not in text and "<" not in text:
+        if text.count(separator) > MAX_LIST:
+            raise _too_many()
         return [piece.strip(" \t") for piece in text.split(separator)]
     pieces, start, at, search = [], 0, 0, _STOPS[separator].search
-    while (match := search(text, at)) is not None:
+    for _ in range(4 * MAX_LIST):
+        match = search(text, at)
+        if match is None:
+            break
         at = match.end()
         if match[0] == separator:
             pieces.append(text[start : at - 1].strip(" \t"))
@@ -82,8 +95,14 @@ def split_outside(text: str, separator: str) -> list[str]:
             at = text.find(">", at) + 1
             if not at:
                 raise ParseError("'<' without '>'")
+    else:
+        raise _too_many()
     pieces.append(text[start:].strip(" \t"))
     return pieces
+
+
+def _too_many() -> ParseError:
+    return ParseError(f"more than {MAX_LIST} elements in a list")
 
 
 def split_list(text: str) -> list[str]:
@@ -91,7 +110,9 @@ def split_list(text: str) -> list[str]:
     if "," not in text:
         text = text.strip(" \t")
         return [text] if text else []
+    if len(text) > MAX_LIST_TEXT:
+        raise ParseError(f"more than {MAX_LIST_TEXT} characters in a list")
     elements = [piece for piece in split_outside(text, ",") if piece]
     if len(elements) > MAX_LIST:
-        raise ParseError(f"more than {MAX_LIST} elements in a list")
+        raise _too_many()
     return elements

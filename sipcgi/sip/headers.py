@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator
 
 from sipcgi.errors import ParseError
-from sipcgi.sip.grammar import MAX_HEADERS, is_token, split_list
+from sipcgi.sip.grammar import MAX_HEADERS, MAX_LINES, MAX_LIST, MAX_LIST_TEXT, is_token, split_list
 
 _COMPACT = {
     "a": "accept-contact",  # RFC 3841
@@ -48,6 +48,9 @@ _CANONICAL |= {form: name for letter, name in _COMPACT.items() for form in (lett
 
 AUTHENTICATION = frozenset({"www-authenticate", "authorization", "proxy-authenticate", "proxy-authorization"})
 """Fields whose commas do not part elements (RFC 3261 7.3.1)."""
+
+OPTION_TAGS = frozenset({"path", "outbound"})
+"""The extensions that the server has, as registrar and as proxy (RFC 3261 19.2; RFC 3327, RFC 5626)."""
 
 SINGLE = frozenset({"from", "to", "call-id", "cseq", "max-forwards", "content-length"})
 """Fields that a message has once at most and without which it cannot be understood when they differ."""
@@ -93,10 +96,13 @@ def _unfolded(lines: list[str]) -> list[str]:
 
 
 def _value(line: str) -> str:
-    value = line[line.index(":") + 1 :]
-    if "\r\n" in value:  # RFC 3261 7.3.1: a fold is a single SP
-        return " ".join([part.strip(" \t") for part in value.split("\r\n")]).strip(" \t")
-    return value.strip(" \t")
+    value = line.partition(":")[2].strip(" \t")
+    return _unfold(value) if "\r" in value else value
+
+
+def _unfold(value: str) -> str:
+    """RFC 3261 7.3.1: a fold is a single SP."""
+    return " ".join([part.strip(" \t") for part in value.split("\r\n")]).strip(" \t")
 
 
 class Headers:
@@ -133,7 +139,7 @@ class Headers:
     def salvage(cls, lines: list[str]) -> Headers:
         """What is good in a bad message, so that it can be answered; of fields that occur once only the first."""
         headers = cls()
-        for line in _unfolded(lines)[:MAX_HEADERS]:
+        for line in _unfolded(lines[:MAX_LINES])[:MAX_HEADERS]:
             try:
                 (name,) = _names([line])
             except ParseError:
@@ -154,7 +160,10 @@ class Headers:
     def get(self, name: str) -> str | None:
         """The value of the first field of that name, unfolded and stripped."""
         names = self.names
-        return _value(self.lines[names.index(name)]) if name in names else None
+        if name not in names:
+            return None
+        value = self.lines[names.index(name)].partition(":")[2].strip(" \t")
+        return _unfold(value) if "\r" in value else value  # `_value`, without a call
 
     def all(self, name: str) -> list[str]:
         """The values of all fields of that name."""
@@ -169,7 +178,16 @@ class Headers:
         values = self.all(name)
         if name in AUTHENTICATION:
             return values
-        return [element for value in values for element in split_list(value)]
+        if len(values) == 1:
+            return split_list(values[0])
+        if sum(map(len, values)) > MAX_LIST_TEXT:
+            raise ParseError(f"more than {MAX_LIST_TEXT} characters in a list", header=name)
+        elements = []
+        for value in values:
+            elements += split_list(value)
+            if len(elements) > MAX_LIST:
+                raise ParseError(f"more than {MAX_LIST} elements in a list", header=name)
+        return elements
 
     def count(self, name: str) -> int:
         return self.names.count(name)

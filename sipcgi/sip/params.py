@@ -105,14 +105,14 @@ class Params:
 
 def _fields(pieces: list[str]) -> Fields:
     """Of `name=value` and `name`. Raises ParseError."""
+    if len(pieces) > MAX_PARAMETERS:
+        raise ParseError(f"more than {MAX_PARAMETERS} parameters")
     fields: Fields = {}
     for piece in pieces:
         name, _, value = piece.partition("=")  # with "=" there is a value: the callers have seen to that
         fields[name.lower()] = (name, value or None)
     if len(fields) != len(pieces):
         raise ParseError("parameter given twice")  # RFC 3261 7.3.1, 19.1.1
-    if len(fields) > MAX_PARAMETERS:
-        raise ParseError(f"more than {MAX_PARAMETERS} parameters")
     return fields
 
 

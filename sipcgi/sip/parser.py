@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sipcgi.errors import ParseError
-from sipcgi.sip.grammar import MAX_DATAGRAM, MAX_HEAD, is_token, number
+from sipcgi.sip.grammar import MAX_DATAGRAM, MAX_HEAD, MAX_LINES, is_token, number
 from sipcgi.sip.headers import SINGLE, Headers
 from sipcgi.sip.message import Message, Request, Response, named
 
@@ -59,7 +59,7 @@ def parse_head(head: bytes) -> tuple[Request | Response, int | None]:
 
     Raises MessageError.
     """
-    if len(head) > MAX_HEAD:
+    if len(head) > MAX_HEAD or head.count(b"\r\n") > MAX_LINES:
         raise too_long(head)
     start_line, *lines = text = _lines(head)
     try:
@@ -121,9 +121,9 @@ _EMPTY = Headers()
 
 
 def _refuse_twice(headers: Headers) -> None:
-    for name in SINGLE:
-        if headers.count(name) > 1:
-            raise ParseError(f"{name} more than once", header=name)
+    if max(map(headers.names.count, SINGLE)) > 1:
+        name = next(name for name in headers.names if name in SINGLE and headers.count(name) > 1)
+        raise ParseError(f"{name} more than once", header=name)
 
 
 def too_long(head: bytes) -> MessageError:

@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import unquote as _percent_decode
 
 from sipcgi.errors import ParseError
-from sipcgi.sip.grammar import ALPHANUM, number
+from sipcgi.sip.grammar import ALPHANUM, MAX_ELEMENT, number
 from sipcgi.sip.params import NONE, Params
 
 _UNRESERVED = ALPHANUM + "-_.!~*'()"
@@ -265,6 +265,8 @@ def parse_uri(text: str) -> Uri:
 
 
 def _parse(text: str) -> Uri:
+    if len(text) > MAX_ELEMENT:
+        raise ParseError(f"URI too long: {text[:80]!r}")
     scheme = text[:5].lower()
     if scheme.startswith(("sip:", "sips:")):
         return SipUri.parse(text)

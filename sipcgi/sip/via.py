@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sipcgi.errors import ParseError
-from sipcgi.sip.grammar import is_token, number
+from sipcgi.sip.grammar import MAX_ELEMENT, is_token, number
 from sipcgi.sip.params import NONE, Params
 from sipcgi.sip.uri import parse_hostport
 
@@ -32,6 +32,8 @@ class Via:
     @classmethod
     def parse(cls, text: str) -> Via:
         """One element. Raises ParseError."""
+        if len(text) > MAX_ELEMENT:
+            raise ParseError(f"Via too long: {text[:80]!r}", header="via")
         head, _, rest = text.partition(" ")
         known = _KNOWN.get(head)
         if known is None or " " in rest or "\t" in rest or rest[-1:] == ")":

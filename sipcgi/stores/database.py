@@ -9,14 +9,17 @@ from itertools import count
 from time import gmtime, strftime
 from typing import Any, TypeVar
 
+from sipcgi.errors import ParseError
 from sipcgi.flow import Flow, HostPort
 from sipcgi.registrar.bindings import Binding
+from sipcgi.registrar.outbound import flow_number, instance
 from sipcgi.registrar.store import contact_key
+from sipcgi.sip.address import Address
 
 APPLICATION = 0x53495063
 """PRAGMA application_id: what tells our files from those of other programs."""
-VERSION = 1
-"""PRAGMA user_version: that of the schema."""
+VERSION = 2
+"""PRAGMA user_version: that of the schema. Version 1 had no instance and reg_id; it is upgraded where it is."""
 
 _SCHEMA = """
     CREATE TABLE bindings (
@@ -31,14 +34,24 @@ _SCHEMA = """
         cseq INTEGER NOT NULL,
         flow TEXT, -- transport, our address, theirs
         path TEXT NOT NULL, -- a value a line
+        instance TEXT NOT NULL DEFAULT '',
+        reg_id INTEGER, -- the flow of the instance (RFC 5626 6)
         PRIMARY KEY (aor, position)
     ) WITHOUT ROWID
 """
-_SELECT = "SELECT aor, key, contact, uri, q, expires_at, call_id, cseq, flow, path FROM bindings ORDER BY aor, position"
+_UPGRADE = (
+    "ALTER TABLE bindings ADD COLUMN instance TEXT NOT NULL DEFAULT ''",
+    "ALTER TABLE bindings ADD COLUMN reg_id INTEGER",
+)
+_SELECT = """
+    SELECT aor, key, contact, uri, q, expires_at, call_id, cseq, flow, path, instance, reg_id
+    FROM bindings ORDER BY aor, position
+"""
+_ENDED = "(flow NOT LIKE 'UDP %' AND (reg_id IS NOT NULL OR flow LIKE 'WS%'))"
 _TEXT = "CAST(? AS TEXT)"
-_ROW = f"({_TEXT}, ?, {_TEXT}, {_TEXT}, {_TEXT}, ?, ?, {_TEXT}, ?, ?, {_TEXT})"
+_ROW = f"({_TEXT}, ?, {_TEXT}, {_TEXT}, {_TEXT}, ?, ?, {_TEXT}, ?, ?, {_TEXT}, {_TEXT}, ?)"
 _GROUP = 64
-"""Rows of one statement: between two statements the interpreter may serve another thread for as long as 5 ms."""
+"""Rows of one statement: between two statements the interpreter may serve another thread for a while."""
 PATIENCE = 2.0
 """Seconds to wait for another process that holds the file."""
 
@@ -112,7 +125,9 @@ class Database:
         if self._is_new(connection):  # still: another process may have been quicker
             connection.execute(_SCHEMA)
             connection.execute(f"PRAGMA application_id = {APPLICATION}")
-            connection.execute(f"PRAGMA user_version = {VERSION}")
+        elif _pragma(connection, "user_version") < VERSION:
+            _upgrade(connection)
+        connection.execute(f"PRAGMA user_version = {VERSION}")
         connection.execute("COMMIT")
 
     def _is_new(self, connection: sqlite3.Connection) -> bool:
@@ -122,20 +137,21 @@ class Database:
         if _pragma(connection, "application_id") != APPLICATION:
             raise Corrupt("belongs to another program")
         version = _pragma(connection, "user_version")
-        if version != VERSION:
-            raise OSError(f"{self.path} has version {version} of the schema, this server knows only {VERSION}")
+        if not 1 <= version <= VERSION:
+            raise OSError(f"{self.path} has version {version} of the schema, this server knows none above {VERSION}")
         return False
 
     def load(self, now: float, ahead: float, longest: float) -> Iterator[tuple[str, list[Binding], list[str]]]:
         """Each address-of-record with what has not expired, and the contact_keys of that.
 
-        Rows that make no sense are left out and counted in `senseless`. No binding gets more than `longest` seconds
-        from `now`: the wall clock may have been turned back.
+        Flows that ended with the connections of the last process are forgotten (RFC 5626 7), where nothing but their
+        connection leads to the client. Rows that make no sense are left out and counted in `senseless`. No binding gets
+        more than `longest` seconds from `now`: the wall clock may have been turned back.
         """
         assert self._connection is not None
         current, bindings, keys = "", list[Binding](), list[str]()
         try:
-            self._connection.execute("DELETE FROM bindings WHERE expires_at <= ?", (now + ahead,))
+            self._connection.execute(f"DELETE FROM bindings WHERE expires_at <= ? OR {_ENDED}", (now + ahead,))
             for row in self._connection.execute(_SELECT):
                 binding = _binding(row, ahead, now + longest)
                 if binding is None:
@@ -184,6 +200,21 @@ class Database:
         return OSError(f"{self.path}: {error}")
 
 
+def _upgrade(connection: sqlite3.Connection) -> None:
+    """From version 1: what a contact says of its instance and flow comes into columns of its own."""
+    for statement in _UPGRADE:
+        connection.execute(statement)
+    instances = "SELECT aor, position, contact FROM bindings WHERE contact LIKE '%+sip.instance%'"
+    for aor, position, contact in connection.execute(instances).fetchall():
+        try:
+            address = Address.parse(contact)
+            values = _encoded(instance(address)), flow_number(address), _encoded(aor), position
+        except (ParseError, TypeError):  # what `load` does not take either, or counts by its URI
+            continue
+        change = f"UPDATE bindings SET instance = {_TEXT}, reg_id = ? WHERE aor = {_TEXT} AND position = ?"
+        connection.execute(change, values)
+
+
 def _pragma(connection: sqlite3.Connection, name: str) -> Any:
     return connection.execute(f"PRAGMA {name}").fetchone()[0]
 
@@ -208,12 +239,14 @@ def _rows(aor: Text, bindings: Sequence[Binding], ahead: float) -> Iterator[tupl
             binding.cseq,
             None if flow is None else f"{flow.transport} {flow.local} {flow.remote}",
             _encoded("\n".join(binding.path)),
+            _encoded(binding.instance),
+            binding.reg_id,
         )
 
 
 def _binding(row: tuple[Any, ...], ahead: float, latest: float) -> Binding | None:
     """None for a row that somebody else must have written."""
-    aor, key, contact, uri, q, expires_at, call_id, cseq, flow, path = row
+    aor, key, contact, uri, q, expires_at, call_id, cseq, flow, path, user_agent, reg_id = row
     if not (type(aor) is type(key) is type(contact) is type(uri) is type(call_id) is type(path) is str):
         return None
     try:
@@ -226,6 +259,8 @@ def _binding(row: tuple[Any, ...], ahead: float, latest: float) -> Binding | Non
             cseq=int(cseq),
             flow=None if flow is None else _flow(flow),
             path=tuple(path.split("\n")) if path else (),
+            instance=str(user_agent),
+            reg_id=None if reg_id is None else int(reg_id),
         )
     except (TypeError, ValueError):
         return None

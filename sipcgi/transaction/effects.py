@@ -1,4 +1,4 @@
-"""What a transaction machine asks to be done: the one vocabulary between the tables and engine/transactions.
+"""What a transaction machine asks to be done: the one vocabulary between the tables and engine/transaction.
 
 The members of a row are performed in order; rows put timers first, then what is sent, then what the user is told, for
 both sending (an error) and telling (an answer) may step the machine again. Only SEND_ACK comes after PASS.

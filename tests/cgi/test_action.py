@@ -5,7 +5,7 @@ import pytest
 from sipcgi.cgi.action import MAX_COOKIE, Findings, read_action, read_again, read_cookie
 from sipcgi.cgi.message import ScriptMessage, messages
 from sipcgi.errors import ScriptError
-from sipcgi.service import Edits, ForwardResponse, Relay, Reply, WakeAfter
+from sipcgi.service import Edits, ForwardResponse, Originate, Relay, Reply, WakeAfter
 
 
 def message(text: str) -> ScriptMessage:
@@ -13,7 +13,7 @@ def message(text: str) -> ScriptMessage:
     return found
 
 
-def action(text: str, method: str = "INVITE") -> tuple[Reply | Relay | ForwardResponse, list[str]]:
+def action(text: str, method: str = "INVITE") -> tuple[Reply | Relay | ForwardResponse | Originate, list[str]]:
     findings = Findings()
     return read_action(message(text), method, findings), [warning for _, warning in findings.warnings]
 
@@ -106,7 +106,7 @@ def test_a_proxied_request_that_is_none(line: str, column: int, hint: str) -> No
     assert hint in found.hint
 
 
-@pytest.mark.rfc("3050", "5.6.2.1")
+@pytest.mark.rfc("3050", "5.6.2-2", "5.6.2.1")
 def test_a_request_token() -> None:
     assert relay("cgi-request-token: one").request_token == "one"
     found = error("CGI-PROXY-REQUEST sip:a@b SIP/2.0\nCGI-Request-Token: one two")
@@ -205,7 +205,7 @@ def test_header_fields_mean_nothing_below_what_sends_nothing() -> None:
 # Header fields
 
 
-@pytest.mark.rfc("3050", "5.6.2")
+@pytest.mark.rfc("3050", "5.6.2-1")
 def test_cgi_fields_are_stripped() -> None:
     found, warnings = action(
         "SIP/2.0 200 OK\nCGI-Unheard-Of: 1\ncgi-timeout: 5\nCGI-After: x\nSubject: y\nCGI-Request-Token: z"
@@ -225,7 +225,7 @@ def test_the_last_of_several_cgi_fields_counts() -> None:
     assert "this one counts" in warning
 
 
-@pytest.mark.rfc("3050", "5.6.2.2")
+@pytest.mark.rfc("3050", "5.6.1.2-5", "5.6.2.2")
 def test_fields_to_remove() -> None:
     found = relay("CGI-Remove: Subject, s,,\tOrganization\ncgi-remove: X-A\nCGI-Remove:")
     assert found.edits == Edits([], frozenset({"subject", "organization", "x-a"}))
@@ -245,7 +245,7 @@ def test_what_no_message_is_without_is_not_removed() -> None:
     assert warnings == [f"{name} cannot be removed" for name in names.split(", ")]
 
 
-@pytest.mark.rfc("3050", "5.6.1.2")
+@pytest.mark.rfc("3050", "5.6.1.2-1")
 def test_header_fields_and_bodies() -> None:
     found = relay(
         "Contact: <sip:a@b>\nPriority: urgent\nContact: <sip:c@d>\nContent-Type: a/b\nContent-Length: 3\n\nxyz"
@@ -280,6 +280,9 @@ def test_what_cannot_be_changed_is_claimed() -> None:
         ("t: nobody", 2),
         ("To: <sip:a@b>\nX: y\nTo: <sip:a@b>", 4),
         ("Route: <sip:a@b>, c", 2),
+        ("Route: <sip:a;lr>, <tel:+49>", 2),
+        ("Route: ,", 2),
+        ("Route:", 2),
         ("Record-Route: <sip:a@b>;lr, <", 2),
         ("Max-Forwards: 256", 2),
         ("Max-Forwards: 7\nMax-Forwards: 7", 3),
@@ -301,3 +304,87 @@ def test_what_the_server_reads_itself() -> None:
         ("Max-Forwards", "7"),
     ]
     assert relay("\n".join(f"{name}: {value}" for name, value in fields)).edits.headers == fields
+
+
+# Requests of a script's own (RFC 3050 3.1, 5.11.2)
+
+
+def own(text: str) -> Originate:
+    findings = Findings()
+    found = read_action(message(text), "INVITE", findings, originate=True)
+    assert isinstance(found, Originate)
+    assert findings.warnings == []
+    return found
+
+
+def own_error(text: str) -> ScriptError:
+    with pytest.raises(ScriptError) as caught:
+        read_action(message(text), "INVITE", Findings(), originate=True)
+    return caught.value
+
+
+@pytest.mark.rfc("3050", "3.1")
+@pytest.mark.rfc("3050", "5.6.2.1")
+def test_a_request_line() -> None:
+    fields = "CGI-Request-Token: t\nCGI-Timeout: 5\nSubject: x\nContent-Type: text/plain"
+    text = f"message sip:bob@example.com SIP/2.0\n{fields}\n\nhi"
+    edits = Edits([("Subject", "x"), ("Content-Type", "text/plain")], body=b"hi")
+    assert own(text) == Originate("MESSAGE", "sip:bob@example.com", edits, "t", 5.0, 1)
+    invite = own("INVITE sip:bob@example.com SIP/2.0\nCGI-Request-Token: t\nExpires: 9\nContent-Length: 0\n")
+    assert (invite.timeout, invite.edits) == (9.0, Edits([("Expires", "9")]))
+    printed = [
+        ("Call-ID", "mine"),
+        ("CSeq", "7 MESSAGE"),
+        ("From", "<sip:a@b>;tag=x"),
+        ("To", "<sip:b@c>"),
+        ("Max-Forwards", "5"),
+        ("Contact", "<sip:d@e>"),
+        ("Route", "<sip:p;lr>"),
+    ]
+    fields = "\n".join(f"{name}: {value}" for name, value in printed)
+    assert own(f"MESSAGE sip:bob@example.com SIP/2.0\n{fields}\n").edits.headers == printed
+
+
+def test_a_request_line_where_the_route_does_not_allow_it() -> None:
+    found = error("MESSAGE sip:bob@example.com SIP/2.0\n")
+    assert (found.line, found.column) == (1, 1)
+    assert "originate: true" in found.hint
+    assert "CGI-PROXY-REQUEST" in found.hint
+
+
+@pytest.mark.parametrize("method", ["INVITE", "ACK", "BYE", "CANCEL", "INFO", "PRACK", "UPDATE"])
+def test_what_belongs_to_a_dialog_needs_its_token(method: str) -> None:
+    assert own_error(f"{method} sip:bob@example.com SIP/2.0\n").text == f"{method} without CGI-Request-Token"
+
+
+@pytest.mark.parametrize(
+    ("field", "text"),
+    [
+        ("Via: SIP/2.0/UDP h", "cannot set Via"),
+        ("Record-Route: <sip:p;lr>", "cannot set Record-Route"),
+        ("To: <sip:b@c>;tag=x", "cannot set the tag of To"),
+        ("From: <sip:a@b", "From: "),
+        ("CSeq: 1 INVITE", "a number and MESSAGE expected"),
+        ("CSeq: x", "a number and MESSAGE expected"),
+        ("Call-ID: a b", "one word expected"),
+        ("Call-ID:", "one word expected"),
+        ("Max-Forwards: 256", "Max-Forwards: "),
+        ("Route: <sip:p", "Route: "),
+        ("CGI-Request-Token: a b", "not a token"),
+        ("Subject: x\nFrom: <sip:a@b>\nFrom: <sip:a@b>", "From a second time"),
+    ],
+)
+def test_what_a_generated_request_cannot_have(field: str, text: str) -> None:
+    assert text in own_error(f"MESSAGE sip:bob@example.com SIP/2.0\n{field}\n").text
+
+
+def test_a_request_line_with_no_uri() -> None:
+    assert own_error("MESSAGE :bob SIP/2.0\n").column == 9
+
+
+def test_cgi_remove_means_nothing_there() -> None:
+    findings = Findings()
+    text = "MESSAGE sip:bob@example.com SIP/2.0\nCGI-Remove: Subject\nContent-Type: x/y\nContent-Length: 0\n"
+    found = read_action(message(text), "INVITE", findings, originate=True)
+    assert found == Originate("MESSAGE", "sip:bob@example.com", Edits(), None, None, 1)
+    assert findings.warnings == [(2, "CGI-Remove ignored below a request of its own")]

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sipcgi.cgi.message import ScriptMessage, messages
+from sipcgi.cgi.message import REQUEST, ScriptMessage, messages
 from sipcgi.errors import ScriptError
 from sipcgi.sip.grammar import MAX_HEADERS
 
@@ -49,7 +49,7 @@ def test_the_last_blank_line_and_even_the_last_newline_may_be_missing() -> None:
     assert split("SIP/2.0 486")[0].fields == []
 
 
-@pytest.mark.rfc("3050", "6.1")
+@pytest.mark.rfc("3050", "6.1-3")
 def test_newlines_are_lf_or_crlf() -> None:
     one, two = split("SIP/2.0 180 Ringing\r\nX-A: 1\r\n\r\nSIP/2.0 486 Busy Here\nX-B: 2\n\n")
     assert (one.fields[0].value, two.fields[0].value, two.line) == ("1", "2", 4)
@@ -88,7 +88,7 @@ def test_content_length_0_is_no_body_but_an_empty_one() -> None:
         assert one.body == b""
 
 
-@pytest.mark.rfc("3050", "5.6")
+@pytest.mark.rfc("3050", "5.6-7")
 def test_a_body_that_ends_too_early_is_an_error() -> None:
     found = error("SIP/2.0 200 OK\nContent-Type: a/b\nContent-Length: 5\n\nabc\n")
     assert (found.line, found.column) == (3, 17)
@@ -96,7 +96,7 @@ def test_a_body_that_ends_too_early_is_an_error() -> None:
     assert "count octets" in found.hint
 
 
-@pytest.mark.rfc("3050", "5.6")
+@pytest.mark.rfc("3050", "5.6-9")
 def test_a_length_without_a_type_is_an_error() -> None:
     assert error("SIP/2.0 200 OK\nContent-Length: 5\n\nabcde").text == "Content-Length without Content-Type"
 
@@ -127,10 +127,12 @@ def test_limits() -> None:
         ("\n\nSIP/2.0 200 OK\n\nhello\n", 5, 1, "standard error"),
         ("debug: here\nSIP/2.0 200 OK\n", 1, 1, "standard error"),
         ("  SIP/2.0 200 OK\n", 1, 1, "first column"),
+        ("sip:bob@example.com\n", 1, 1, "style: exec"),
         ("SIP/3.0 200 OK\n", 1, 1, "SIP/2.0"),
         ("CGI-PROXY sip:bob@example.com SIP/2.0\n", 1, 1, "did you mean CGI-PROXY-REQUEST?"),
         ("CGI-AGAIN: yes\n", 1, 1, "did you mean CGI-AGAIN?"),
-        ("MESSAGE sip:bob@example.com SIP/2.0\n", 1, 1, "CGI-PROXY-REQUEST"),
+        ("CGI-MESSAGE sip:bob@example.com SIP/2.0\n", 1, 1, "did you mean CGI-AGAIN?"),
+        ("SIP/2.0 200 OK\nMESSAGE sip:bob@example.com SIP/2.0\n", 2, 1, "did you forget the blank line"),
         ("SIP/2.0 302 Moved\n\nContact: <sip:x@y>\n", 3, 1, "echo, print and puts add a newline"),
         ("Content-Type: text/plain\n\nhello", 1, 1, "print SIP/2.0 200 OK"),
         ("Status: 302 Moved\n", 1, 1, "print SIP/2.0"),
@@ -147,7 +149,7 @@ def test_limits() -> None:
         ("SIP/2.0 200 OK\r\r\n", 1, 15, "a line ends in LF"),
     ],
 )
-@pytest.mark.rfc("3050", "5.6")
+@pytest.mark.rfc("3050", "5.6-4", "5.6-5")
 def test_errors_name_the_place_and_what_was_probably_meant(output: str, line: int, column: int, hint: str) -> None:
     found = error(output)
     assert (found.line, found.column) == (line, column)
@@ -197,3 +199,16 @@ def test_lines_of_all_kinds_give_messages_or_one_error_with_its_place(lines: lis
     else:
         assert len(found) <= 3
         assert not any("\n" in each.text for each in found)
+
+
+@pytest.mark.rfc("3050", "3.1")
+def test_a_request_line_begins_a_message() -> None:
+    first, second = messages(b"message sip:bob@example.com SIP/2.0\nSubject: x\n\nSIP/2.0 200 OK\n", 2)
+    assert (first.action, first.action_method) == (REQUEST, "MESSAGE")
+    assert second.action == "SIP/2.0"
+
+
+@pytest.mark.parametrize("line", ["MESSAGE sip:bob SIP/2.0 x", "Hello world SIP/2.0", "M,SSAGE sip:bob SIP/2.0"])
+def test_what_is_no_request_line(line: str) -> None:
+    with pytest.raises(ScriptError):
+        list(messages(line.encode(), 1))

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sipcgi.cgi.metavars import MAX_ENVIRONMENT, MAX_VARIABLE, Environment, Occasion, TooLarge, body, environment
+from sipcgi.flow import Flow, HostPort
 from sipcgi.service import AckReceived, Cancelled, Event, RequestReceived, ResponseReceived, Situation, TimerFired
 from sipcgi.sip.headers import Headers
 from sipcgi.sip.message import Request, Response
@@ -65,6 +66,8 @@ SERVER_VARIABLES = {
 }
 
 REMOTE = {"REMOTE_ADDR": "192.0.2.1", "REMOTE_PORT": "5062"}
+FLOW = Flow("UDP", HostPort("192.0.2.99", 5060), HostPort("192.0.2.1", 5062))
+OTHER = Flow("TLS", HostPort("192.0.2.99", 5061), HostPort("192.0.2.9", 5070), 3)
 
 
 def invite() -> Request:
@@ -86,7 +89,7 @@ def response(status: int, reason: str = "", *, local: bool = False, content: byt
         "home",
         "sip:bob@home.example.com",
         local,
-        None if local else ("192.0.2.9", 5070),
+        None if local else OTHER,
         Situation(2, 486),
     )
 
@@ -99,10 +102,8 @@ def occasion(event: Event | None = None) -> Occasion:
         "0-abc",
         1,
         3,
-        ("192.0.2.1", 5062),
-        "UDP",
+        FLOW,
         "biloxi.example.com",
-        5060,
         "sipcgi/0.1",
     )
 
@@ -117,7 +118,22 @@ def of_fields(*fields: tuple[str, str]) -> Environment:
     return Environment({k: v for k, v in found.variables.items() if k.startswith("SIP_")}, found.dropped)
 
 
-@pytest.mark.rfc("3050", "5.5.1")
+@pytest.mark.rfc(
+    "3050",
+    "5.5-1",
+    "5.5.1-1",
+    "5.5.1-2",
+    "5.5.1-5",
+    "5.5.1.3-2",
+    "5.5.1.4-1",
+    "5.5.1.5-1",
+    "5.5.1.5-3",
+    "5.5.1.5-5",
+    "5.5.1.5-6",
+    "5.5.1.20-1",
+    "5.5.1.21-1",
+    "7.3-2",
+)
 def test_a_request() -> None:
     assert environment(occasion()) == Environment(
         SIP_VARIABLES
@@ -134,13 +150,15 @@ def test_a_request() -> None:
     )
 
 
-@pytest.mark.rfc("3050", "5.5.1.14")
+@pytest.mark.rfc("3050", "5.5.1.2-1", "5.5.1.7-2", "5.5.1.14-1", "5.5.1.16-1", "5.5.1.19")
 def test_a_response() -> None:
+    """It came by another port and transport than the request."""
     event = response(183, "Wait \u00fc", content=b"v=0\r\n")
-    assert variables(replace(occasion(event), run=2, cookie="c", transport="TCP")) == {
+    assert variables(replace(occasion(event), run=2, cookie="c")) == {
         **SERVER_VARIABLES,
         "SIP_CONTACT": "<sip:bob@192.0.2.4>",
-        "SERVER_TRANSPORT": "tcp",
+        "SERVER_PORT": "5061",
+        "SERVER_TRANSPORT": "tls",
         "SIPCGI_RUN": "2",
         "SIPCGI_PENDING": "2",
         "SIPCGI_BEST": "486",
@@ -161,13 +179,16 @@ def test_a_response_to_a_request_without_token() -> None:
     assert "REQUEST_TOKEN" not in variables(occasion(replace(response(200), request_token=None)))
 
 
-@pytest.mark.rfc("3050", "5.5.1.7")
+@pytest.mark.rfc("3050", "5.5.1.7-1")
 @pytest.mark.parametrize(("remote", "loopback"), [("192.0.2.1", "127.0.0.1"), ("2001:db8::1", "::1")])
 @pytest.mark.parametrize(
     ("status", "name"), [(408, "timeout"), (480, "response"), (503, "response"), (487, "response")]
 )
 def test_a_local_response(remote: str, loopback: str, status: int, name: str) -> None:
-    found = variables(replace(occasion(response(status, local=True)), remote=(remote, 5062)))
+    found = variables(
+        replace(occasion(response(status, local=True)), flow=FLOW._replace(remote=HostPort(remote, 5062)))
+    )
+    assert (found["SERVER_PORT"], found["SERVER_TRANSPORT"]) == ("5060", "udp")
     assert (found["REMOTE_ADDR"], found["SIPCGI_EVENT"]) == (loopback, name)
     assert "REMOTE_PORT" not in found
 
@@ -191,9 +212,10 @@ def test_a_timer() -> None:
 
 @pytest.mark.rfc("3050", "5.10")
 @pytest.mark.rfc("3050", "5.11.1")
-@pytest.mark.parametrize(("kind", "name"), [(Cancelled, "CANCEL"), (AckReceived, "ACK")])
-def test_cancel_and_ack_show_their_own_fields(kind: type[Cancelled | AckReceived], name: str) -> None:
-    event = kind(request(name, [("CSeq", f"314159 {name}"), ("Reason", "SIP;cause=200")], b"x"), Situation())
+@pytest.mark.parametrize("name", ["CANCEL", "ACK"])
+def test_cancel_and_ack_show_their_own_fields(name: str) -> None:
+    shown = request(name, [("CSeq", f"314159 {name}"), ("Reason", "SIP;cause=200")], b"x")
+    event: Event = Cancelled(shown, Situation()) if name == "CANCEL" else AckReceived(shown, FLOW, Situation())
     found = variables(occasion(event))
     assert (found["SIPCGI_EVENT"], found["REQUEST_METHOD"]) == (name.lower(), name)
     assert (found["REQUEST_URI"], found["SIPCGI_URI"]) == ("sip:bob@example.com", "sip:bob@biloxi.example.com")
@@ -203,12 +225,19 @@ def test_cancel_and_ack_show_their_own_fields(kind: type[Cancelled | AckReceived
     assert body(event) == b"x"
 
 
+@pytest.mark.rfc("3050", "5.5.1.7")
+def test_an_ack_has_its_own_way() -> None:
+    found = variables(occasion(AckReceived(request("ACK", []), OTHER, Situation())))
+    assert (found["REMOTE_ADDR"], found["REMOTE_PORT"]) == ("192.0.2.9", "5070")
+    assert (found["SERVER_PORT"], found["SERVER_TRANSPORT"]) == ("5061", "tls")
+
+
 def test_bodies() -> None:
     assert body(RequestReceived(invite(), Situation())) == b"v=0\na"
     assert body(response(200, content=b"x")) == b"x"
 
 
-@pytest.mark.rfc("3050", "5.5.1.2")
+@pytest.mark.rfc("3050", "5.5.1-2", "5.5.1.2")
 def test_without_a_body_its_variables_are_undefined() -> None:
     event = RequestReceived(request("INVITE", [("Content-Type", "a/b"), ("Content-Length", "0")]), Situation())
     found = variables(occasion(event))
@@ -228,14 +257,22 @@ def test_what_the_server_knows_besides() -> None:
     assert (found["AUTH_TYPE"], found["REMOTE_USER"], found["SCRIPT_COOKIE"]) == ("Digest", "", "x")
 
 
-@pytest.mark.rfc("3050", "7.3")
+@pytest.mark.parametrize("name", ["Script-Cookie", "SCRIPT_COOKIE", "CGI-Set-Cookie", "Set-Cookie", "PERL5LIB", "Path"])
+def test_no_header_field_becomes_a_variable_of_the_server(name: str) -> None:
+    """Neither a cookie nor the place of a library comes from the network: all that does begins with SIP_."""
+    found = variables(occasion(RequestReceived(request("INVITE", [(name, "forged")]), Situation())))
+    forged = [variable for variable, value in found.items() if value == "forged"]
+    assert forged == ([] if name.startswith("CGI-") else ["SIP_" + name.upper().replace("-", "_")])
+
+
+@pytest.mark.rfc("3050", "7.3-1")
 def test_credentials_are_passed_only_when_asked_for() -> None:
     found = variables(replace(occasion(), pass_authorization=True))
     assert found["SIP_AUTHORIZATION"] == found["SIP_PROXY_AUTHORIZATION"] == 'Digest username="alice"'
     assert of_fields(("Proxy_Authorization", "forged")).variables == {}
 
 
-@pytest.mark.rfc("3050", "5.5.1.5")
+@pytest.mark.rfc("3050", "5.5.1.5-2")
 def test_several_fields_become_one() -> None:
     found = of_fields(("Allow", "ACK"), ("Q", "1"), ("allow", "BYE"), ("Allow", ""), ("ALLOW", "INFO, OPTIONS"))
     assert found == Environment({"SIP_ALLOW": "ACK, BYE, INFO, OPTIONS", "SIP_Q": "1"}, [])
@@ -298,7 +335,7 @@ TOKENS = st.text("abXY09-.!%*_+`'~", min_size=1, max_size=6) | st.sampled_from(
 VALUES = st.text(st.characters(exclude_characters="\r\n\0"), max_size=20) | st.just("() { :;}; echo x")
 
 
-@pytest.mark.rfc("3050", "5.5.1.5")
+@pytest.mark.rfc("3050", "5.5.1.5-4")
 @given(st.lists(st.tuples(TOKENS, VALUES), max_size=8))
 def test_no_field_makes_or_changes_a_variable_but_its_own(fields: list[tuple[str, str]]) -> None:
     with_fields = environment(occasion(RequestReceived(request("INVITE", fields), Situation()))).variables
@@ -313,3 +350,12 @@ def test_no_field_makes_or_changes_a_variable_but_its_own(fields: list[tuple[str
 def test_one_field_does_not_change_the_variable_of_another(name: str, value: str, other: str) -> None:
     found = of_fields(("X-Unrelated", value), (name, other)).variables
     assert found["SIP_X_UNRELATED"] == value.strip(" \t")
+
+
+def test_the_dialog_that_a_request_came_in() -> None:
+    one = occasion()
+    assert "REQUEST_TOKEN" not in variables(one)
+    one.request_token = "leg"
+    assert variables(one)["REQUEST_TOKEN"] == "leg"
+    one.event = TimerFired(Situation())
+    assert variables(one)["REQUEST_TOKEN"] == "leg"

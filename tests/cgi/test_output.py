@@ -4,14 +4,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sipcgi.cgi.output import Output, check_output, exit_error, parse_output
+from sipcgi.cgi.output import Output, check_output, exit_error, parse_output, signal_error
 from sipcgi.errors import ScriptError
+from sipcgi.flow import Flow, HostPort
 from sipcgi.service import (
     AckReceived,
     Cancelled,
     Edits,
     Event,
     ForwardResponse,
+    Originate,
     Relay,
     Reply,
     RequestReceived,
@@ -23,6 +25,7 @@ from sipcgi.service import (
 from sipcgi.sip.headers import Headers
 from sipcgi.sip.message import Request, Response
 
+FLOW = Flow("UDP", HostPort("192.0.2.1", 5060), HostPort("192.0.2.9", 5060))
 VIAS = ["SIP/2.0/UDP proxy.example.org;branch=z9hG4bK2", "SIP/2.0/UDP 192.0.2.1;branch=z9hG4bK1"]
 
 
@@ -37,7 +40,7 @@ def request(method: str = "INVITE", **fields: str) -> Request:
 
 def response_event(status: int, pending: int = 0) -> ResponseReceived:
     response = Response(status, "", Headers())
-    return ResponseReceived(response, "0-a.1", None, "sip:c@d", False, ("192.0.2.9", 5060), Situation(pending))
+    return ResponseReceived(response, "0-a.1", None, "sip:c@d", False, FLOW, Situation(pending))
 
 
 def parse(text: str, method: str = "INVITE") -> Output:
@@ -89,7 +92,7 @@ def test_a_script_that_forks_and_waits() -> None:
     assert found.again
 
 
-@pytest.mark.rfc("3050", "5.6")
+@pytest.mark.rfc("3050", "5.6-6")
 def test_nothing_counts_after_a_final_response_but_cookie_and_again() -> None:
     found = parse(
         "SIP/2.0 180 Ringing\n\nSIP/2.0 200 OK\nCall-ID: kept\n\nSIP/2.0 486 Busy\nCall-ID: dropped\n\n"
@@ -107,6 +110,7 @@ def test_what_is_dropped_must_parse_all_the_same() -> None:
     assert error("SIP/2.0 200 OK\n\nCGI-PROXY-REQUEST bob SIP/2.0\n").line == 3
 
 
+@pytest.mark.rfc("3050", "5.6-2")
 def test_max_messages() -> None:
     with pytest.raises(ScriptError, match="more than 64"):
         parse_output(b"SIP/2.0 180 Ringing\n\n" * 65, method="INVITE")
@@ -204,10 +208,10 @@ def test_a_provisional_not_sent_is_no_default_action() -> None:
     assert check(text, initial=request(Require="100rel")).actions == [WakeAfter(1.0, 2)]
 
 
-@pytest.mark.rfc("3050", "5.10")
-@pytest.mark.parametrize(("kind", "name"), [(Cancelled, "CANCEL"), (AckReceived, "ACK")])
-def test_no_actions_for_cancel_and_ack(kind: type[Cancelled | AckReceived], name: str) -> None:
-    event = kind(request(name), Situation())
+@pytest.mark.rfc("3050", "5.10-4")
+@pytest.mark.parametrize("name", ["CANCEL", "ACK"])
+def test_no_actions_for_cancel_and_ack(name: str) -> None:
+    event = Cancelled(request(name), Situation()) if name == "CANCEL" else AckReceived(request(name), FLOW, Situation())
     found = check("CGI-SET-COOKIE a SIP/2.0\n\nCGI-AGAIN yes SIP/2.0\n\nSIP/2.0 183 Progress\n", event)
     assert found == Output([], "a", True, [(5, f"no action has an effect in the run for {name}")])
     assert check("", event) == Output()
@@ -219,6 +223,13 @@ def test_exit_errors() -> None:
     assert "stderr lines" in exit_error(255, b"").hint
     assert exit_error(127, b"").hint == "a command in it was not found"
     assert exit_error(126, b"").text == "exit status 126"
+
+
+def test_signals() -> None:
+    assert "memory" in signal_error(9).hint
+    assert "crashed" in signal_error(11).hint
+    assert "had ended" in signal_error(13).hint
+    assert "by itself" in signal_error(15).hint
 
 
 # Anything at all
@@ -306,3 +317,53 @@ def test_a_flood_that_fits_the_limit_ends_soon(piece: bytes) -> None:
         output = head + piece * (1024 * 1024 // len(piece))
         found = outcome(output, RequestReceived(initial, Situation()), initial)
         assert isinstance(found, Output) or found.line >= 1
+
+
+# Requests of a script's own
+
+
+MESSAGE = "MESSAGE sip:bob@example.com SIP/2.0\n\n"
+
+
+def own(text: str, event: Event | None = None) -> Output:
+    parsed = parse_output(text.encode(), method="INVITE", originate=True)
+    return check_output(parsed, event or RequestReceived(request(), Situation()), request())
+
+
+@pytest.mark.rfc("3050", "3.1")
+def test_a_final_response_does_not_end_what_the_script_sends() -> None:
+    found = own("SIP/2.0 486 Busy Here\n\n" + MESSAGE + "CGI-AGAIN yes SIP/2.0\nCGI-After: 5\n")
+    assert [type(action) for action in found.actions] == [Reply, Originate, WakeAfter]
+    assert found.warnings == []
+    found = own("SIP/2.0 486 Busy Here\n\nCGI-AGAIN yes SIP/2.0\nCGI-After: 5\n")
+    assert [type(action) for action in found.actions] == [Reply]
+    assert len(found.warnings) == 1
+
+
+def test_only_a_provisional_while_a_request_of_its_own_is_pending() -> None:
+    assert len(own("SIP/2.0 183 Progress\n\n" + MESSAGE).actions) == 2
+
+
+def test_a_call_that_nobody_will_acknowledge_is_said() -> None:
+    invite = "INVITE sip:bob@example.com SIP/2.0\nCGI-Request-Token: t\n\n"
+    assert "nobody acknowledges" in own(invite).warnings[0][1]
+    assert own(invite + "CGI-AGAIN yes SIP/2.0\n").warnings == []
+
+
+@pytest.mark.rfc("3050", "5.10")
+@pytest.mark.rfc("3050", "5.11.1")
+def test_in_the_runs_for_cancel_and_ack_too() -> None:
+    for event in (Cancelled(request("CANCEL"), Situation()), AckReceived(request("ACK"), FLOW, Situation())):
+        found = own("SIP/2.0 200 OK\n\n" + MESSAGE, event)
+        assert [type(action) for action in found.actions] == [Originate]
+        assert len(found.warnings) == 1
+
+
+def test_the_answer_to_it_is_not_for_the_caller() -> None:
+    event = ResponseReceived(
+        Response(200, "OK", Headers()), "r.1", "t", "sip:b@h", False, FLOW, Situation(), generated=True
+    )
+    with pytest.raises(ScriptError, match="not for the caller"):
+        own("CGI-FORWARD-RESPONSE this SIP/2.0\n", event)
+    kept = own("CGI-FORWARD-RESPONSE r.1 SIP/2.0\n\nSIP/2.0 200 OK\n", event).actions
+    assert [type(action) for action in kept] == [ForwardResponse, Reply]

@@ -140,3 +140,8 @@ def test_file_names() -> None:
         assert fallback_names(method) == (method.lower(),)
     assert fallback_names("OPTIONS") == ("options", "default")
     assert fallback_names("OPTIONS", own_options=True) == ("options",)
+
+
+def test_the_scripts_of_a_route_in_their_order() -> None:
+    assert Route("a.sh").scripts == ("a.sh",)
+    assert Route("a.sh", then=("b.sh", "c.sh")).scripts == ("a.sh", "b.sh", "c.sh")

@@ -5,21 +5,22 @@ import pytest
 from sipcgi.cgi.output import Output
 from sipcgi.cgi.routes import Route
 from sipcgi.cgi.session import Session
-from sipcgi.service import AckReceived, Cancelled, RequestReceived, ResponseReceived, Situation, TimerFired
+from sipcgi.flow import Flow, HostPort
+from sipcgi.service import AckReceived, Cancelled, RequestReceived, ResponseReceived, Situation, TimerFired, WakeAfter
 from sipcgi.sip.headers import Headers
 from sipcgi.sip.message import Request, Response
 
+FLOW = Flow("UDP", HostPort("192.0.2.9", 5060), HostPort("192.0.2.1", 5060))
 REQUEST = RequestReceived(Request("INVITE", "sip:bob@example.com", Headers()), Situation())
 CANCEL = Cancelled(Request("CANCEL", "sip:bob@example.com", Headers()), Situation())
-ACK = AckReceived(Request("ACK", "sip:bob@example.com", Headers()), Situation())
+ACK = AckReceived(Request("ACK", "sip:bob@example.com", Headers()), FLOW, Situation())
 TIMER = TimerFired(Situation())
 AGAIN = Output(again=True)
+WAKE = Output([WakeAfter(5.0)], again=True)
 
 
 def response(status: int) -> ResponseReceived:
-    return ResponseReceived(
-        Response(status, "", Headers()), "1", None, "sip:a@b", False, ("192.0.2.1", 5060), Situation()
-    )
+    return ResponseReceived(Response(status, "", Headers()), "1", None, "sip:a@b", False, FLOW, Situation())
 
 
 def after(output: Output | None) -> Session:
@@ -36,7 +37,7 @@ def after(output: Output | None) -> Session:
 def test_the_request_runs_a_script_once() -> None:
     session = Session(Route("invite.pl"))
     assert session.route.script == "invite.pl"
-    assert (session.run, session.cookie, session.listening()) == (0, None, True)
+    assert (session.run, session.cookie, session.listening()) == (0, None, False)
     assert session.wants(REQUEST)
     assert not any(session.wants(event) for event in (response(180), TIMER, CANCEL, ACK))
     assert session.begin(REQUEST) == 1
@@ -50,13 +51,22 @@ def test_the_request_runs_a_script_once() -> None:
 @pytest.mark.rfc("3050", "5.6.1.5")
 def test_again_is_the_next_message_once() -> None:
     session = after(AGAIN)
-    assert all(session.wants(event) for event in (response(180), response(200), TIMER, CANCEL, ACK))
+    assert all(session.wants(event) for event in (response(180), response(200), CANCEL, ACK))
     assert not session.wants(REQUEST)
     assert session.again
     assert session.begin(response(180)) == 2
     assert not session.wants(response(200))
     session.take(Output())
     assert not session.wants(response(200))
+
+
+def test_a_timer_runs_the_script_that_has_set_it() -> None:
+    session = after(WAKE)
+    assert all(session.wants(event) for event in (response(180), TIMER, CANCEL))
+    session.begin(response(180))
+    session.take(AGAIN)
+    assert session.wants(response(200))
+    assert not session.wants(TIMER)
 
 
 def test_a_100_neither_runs_a_script_nor_uses_this_up() -> None:

@@ -1,5 +1,6 @@
 """A whole configuration: what it says, what holds when it says nothing, and every mistake at once."""
 
+import os
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from sipcgi.auth.digest import Account
 from sipcgi.cgi.routes import Route
 from sipcgi.config import load as module
 from sipcgi.config.load import load
@@ -37,6 +39,7 @@ def test_a_file_that_says_everything(site: Any) -> None:
               on_error: default
               max_output: 64KiB
               max_messages: 8
+              max_running: 12
               environment: {LANG: C.UTF-8, N: 010}
             routes:
               - script: block.pl
@@ -55,9 +58,12 @@ def test_a_file_that_says_everything(site: Any) -> None:
                 environment: {N: 11, M: }
             location:
               store: memory://
+            overload: {max_transactions: 500000, retry_after: 10s}
             """
         )
     )
+    assert (configuration.scripts.max_running, configuration.max_transactions) == (12, 500_000)
+    assert configuration.retry_after == 10.0
     assert configuration.file == site.file
     assert configuration.listen == (Listener("udp", "0.0.0.0", 5060), Listener("tcp", "::", 5070, "sip.example.com"))
     assert [listener.line for listener in configuration.listen] == [2, 3]
@@ -111,6 +117,8 @@ def test_what_a_file_does_not_say(site: Any, text: str) -> None:
     assert configuration.scripts.directory == site.root / "conf" / "cgi-bin"
     assert (configuration.scripts.timeout, configuration.scripts.on_error) == (5.0, "reject")
     assert (configuration.scripts.max_output, configuration.scripts.max_messages) == (1 << 20, 64)
+    assert configuration.scripts.max_running == 64 * len(os.sched_getaffinity(0))
+    assert (configuration.max_transactions, configuration.retry_after) == (100_000, None)
     assert configuration.routes == ()
     assert configuration.store == "memory://"
 
@@ -155,20 +163,20 @@ def test_where_it_is_looked_for(site: Any) -> None:
 def test_the_built_in_defaults_take_the_folder_cgi_bin(site: Any) -> None:
     configuration = load()
     assert (configuration.source, configuration.scripts.directory) == ("built-in defaults", site.scripts)
-    assert configuration.line("scripts") == 0
+    assert configuration.line("scripts") == 1
 
 
 def test_neither_a_file_nor_a_folder(site: Any) -> None:
     site.scripts.rmdir()
     assert mistakes() == [
-        f"built-in defaults:0: --config: neither conf/sipcgi.yaml nor {site.root}/etc.yaml exists,"
+        f"command line:1: --config: neither conf/sipcgi.yaml nor {site.root}/etc.yaml exists,"
         " and there is no folder ./cgi-bin: make it and put a script there"
     ]
 
 
 def test_a_file_that_is_not_there(site: Any) -> None:
-    assert mistakes(Path("nope.yaml")) == ["nope.yaml:0: --config: No such file or directory"[len("nope.yaml") :]]
-    assert mistakes(site.scripts) == [":0: --config: Is a directory"]
+    assert mistakes(Path("nope.yaml")) == ["nope.yaml:1: --config: No such file or directory"[len("nope.yaml") :]]
+    assert mistakes(site.scripts) == [":1: --config: Is a directory"]
 
 
 def test_a_link_to_the_scripts_may_be_turned_later(site: Any) -> None:
@@ -241,7 +249,9 @@ def test_every_mistake_at_once(site: Any) -> None:
         ":26: routes.2.reroute: 'maybe' is neither true nor false",
         ":27: routes.3: must be a mapping: lines of 'key: value', indented below it",
         ":29: location.store: 'redis://x' is no store: there are memory:// and sqlite:///FILE",
-        ":30: colour: unknown key: there are listen, tls, domains, relay, scripts, routes, location",
+        ":30: colour: unknown key: there are listen, tls, domains, relay, scripts, routes, location, overload, "
+        "credentials, default_action, group_timeout, recurse, min_expires, default_expires, max_expires, max_contacts, "
+        "service_route, flow_timer, aliases",
     ]
 
 
@@ -300,7 +310,7 @@ def test_the_sample_configuration_holds() -> None:
 def test_a_place_that_cannot_be_looked_into_is_not_passed_over(site: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     place = Path("x" * 300)  # a name too long stands for a folder without permission, which root does not know
     monkeypatch.setattr(module, "PLACES", (place,))
-    assert mistakes() == [f"{place}:0: --config: File name too long"]
+    assert mistakes() == [f"{place}:1: --config: File name too long"]
 
 
 def test_folders_with_impossible_names_are_not_there(site: Any) -> None:
@@ -334,15 +344,15 @@ def test_the_command_line_does_not_need_a_default_folder(site: Any) -> None:
 def test_what_a_route_says_goes_before_what_scripts_say(site: Any) -> None:
     text = """\
     scripts: {timeout: 1s, on_error: default, max_output: 1, max_messages: 1, pass_authorization: yes,
-              environment: {A: a, B: b}}
+              style: exec, environment: {A: a, B: b}}
     routes:
       - script: a
       - {script: b, timeout: 2s, on_error: reject, max_output: 2, max_messages: 2, pass_authorization: no,
-         environment: {B: c}}
+         style: cgi, environment: {B: c}}
     """
     assert load(site.configure(text)).routes == (
-        Route("a", None, (), (), (), (), False, False, 1.0, "default", 1, 1, True, {"A": "a", "B": "b"}),
-        Route("b", None, (), (), (), (), False, False, 2.0, "reject", 2, 2, False, {"A": "a", "B": "c"}),
+        Route("a", None, (), (), (), (), False, False, 1.0, "default", 1, 1, True, {"A": "a", "B": "b"}, "exec"),
+        Route("b", None, (), (), (), (), False, False, 2.0, "reject", 2, 2, False, {"A": "a", "B": "c"}, "cgi"),
     )
 
 
@@ -367,3 +377,18 @@ def test_any_octets_are_a_configuration_or_mistakes(site: Any, octets: bytes) ->
     except ConfigErrors as errors:
         assert errors.errors  # noqa: PT017
         assert all(str(error).isprintable() for error in errors.errors)  # noqa: PT017
+
+
+def test_credentials(site: Any) -> None:
+    text = "credentials:\n- {realm: a b, user: server, password: '1234'}\n- {realm: c, user: x, password: y}\n"
+    configuration = load(site.configure(text + "routes: [{script: a, originate: yes}, {script: b}]\n"))
+    assert configuration.credentials == (Account("a b", "server", "1234"), Account("c", "x", "y"))
+    assert [route.originate for route in configuration.routes] == [True, False]
+    with pytest.raises(ConfigErrors) as caught:
+        load(site.configure(text + "- {realm: c, user: '', password: z}\n- {realm: c, user: x}\n"))
+    assert [(error.line, error.key) for error in caught.value.errors] == [
+        (4, "credentials.2.user"),
+        (5, "credentials.3.password"),
+    ]
+    with pytest.raises(ConfigErrors, match=r":4: credentials\.2\.realm: 'c' is there twice, first in credentials\.1"):
+        load(site.configure(text + "- {realm: c, user: x, password: z}\n"))

@@ -39,11 +39,13 @@ def test_keys_are_shown_as_they_are_written() -> None:
         "source",
         "in_dialog",
         "reroute",
+        "originate",
         "timeout",
         "on_error",
         "max_output",
         "max_messages",
         "pass_authorization",
+        "style",
         "environment",
     ]
 

@@ -12,7 +12,7 @@ def test_a_script_that_its_name_triggers_has_the_general_settings(site: Any) -> 
     configuration = load(
         site.configure(
             "scripts: {timeout: 2s, on_error: default, max_output: 9, max_messages: 3, pass_authorization: yes,"
-            " environment: {A: b}}"
+            " style: exec, environment: {A: b}}"
         )
     )
     assert configuration.fallback == Route(
@@ -22,6 +22,7 @@ def test_a_script_that_its_name_triggers_has_the_general_settings(site: Any) -> 
         max_output=9,
         max_messages=3,
         pass_authorization=True,
+        style="exec",
         environment={"A": "b"},
     )
 
@@ -35,7 +36,7 @@ def test_the_line_of_a_key_is_its_own_or_that_of_what_is_around_it(site: Any) ->
 
 def test_the_built_in_defaults_have_no_lines(site: Any) -> None:
     configuration = load()
-    assert str(configuration.mistake("scripts.directory", "x")) == "built-in defaults:0: scripts.directory: x"
+    assert str(configuration.mistake("scripts.directory", "x")) == "built-in defaults:1: scripts.directory: x"
 
 
 def test_the_file_of_a_store(site: Any) -> None:

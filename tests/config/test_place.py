@@ -59,6 +59,7 @@ def test_what_is_wrong_with_a_listener(text: str, wrong: str) -> None:
     assert str(raised.value) == wrong
 
 
+@pytest.mark.rfc("3261", "18.2.1-2")
 def test_a_listener_is_shown_as_a_url() -> None:
     assert list(map(str, default_listeners())) == [
         "udp://0.0.0.0:5060",

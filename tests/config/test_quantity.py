@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sipcgi.config.quantity import count, duration, scalar, size, switch
+from sipcgi.config.quantity import count, duration, large_count, scalar, size, switch
 
 
 @pytest.mark.parametrize(
@@ -70,6 +70,9 @@ def test_a_size_has_limits(text: str) -> None:
 
 def test_a_count_is_a_whole_number() -> None:
     assert [count("1"), count("64"), count("10000")] == [1, 64, 10000]
+    assert [large_count("1"), large_count("10000000")] == [1, 10_000_000]
+    with pytest.raises(ValueError, match="is no whole number from 1 to 10000000"):
+        large_count("10000001")
 
 
 @pytest.mark.parametrize("text", ["0", "10001", "-1", "1.0", "", "many", "0000000001", "٣"])

@@ -56,6 +56,25 @@ def test_methods_are_one_or_a_list_and_in_capitals() -> None:
     assert reason(method="INVITE MESSAGE").startswith("'INVITE MESSAGE' is no SIP method")
 
 
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("INVTE", "INVITE"),
+        ("ivnite", "INVITE"),
+        ("REGISTRE", "REGISTER"),
+        ("options.", "OPTIONS"),
+        ("CANCLE", "CANCEL"),
+    ],
+)
+def test_a_method_that_is_nearly_another_one_is_misspelt(written: str, meant: str) -> None:
+    assert reason(method=written) == f"'{written}' is no SIP method; did you mean {meant}?"
+
+
+@pytest.mark.parametrize("name", ["ACK", "CANCEL", "PRACK", "INFORM", "SERVICE", "BENOTIFY", "PING", "NOTE"])
+def test_a_method_of_others_is_none_of_our_concern(name: str) -> None:
+    assert route(method=name).method == [name]
+
+
 @pytest.mark.parametrize("glob", ["*@vinylsiding.com", "bob@example.com", "tel:+49*", "*", "example.com", "a?c@[::1]"])
 def test_globs(glob: str) -> None:
     assert (route(uri=glob).uri, route(to=[glob]).to, route(**{"from": glob}).from_) == ([glob], [glob], [glob])
@@ -91,15 +110,21 @@ def test_on_error_is_a_word_or_the_name_of_a_script() -> None:
         assert wrong == f"'{word}' says nothing here: write reject, default, or the name of a script"
 
 
+def test_the_style_is_that_of_rfc_3050_or_that_of_the_exec_modules() -> None:
+    assert [route(style=text).style for text in ("cgi", "exec", "Exec")] == ["cgi", "exec", "exec"]
+    assert reason(style="agi") == "'agi' is no style of scripts: there are cgi and exec"
+
+
 def test_what_a_route_does_not_say_is_not_the_default_but_nothing() -> None:
     entry = route()
     assert (entry.timeout, entry.on_error, entry.max_output, entry.max_messages, entry.pass_authorization) == (
         None,
     ) * 5
+    assert entry.style is None
 
 
 @pytest.mark.parametrize(
-    "key", ["timeout", "on_error", "max_output", "max_messages", "pass_authorization", "in_dialog"]
+    "key", ["timeout", "on_error", "max_output", "max_messages", "pass_authorization", "style", "in_dialog"]
 )
 def test_a_key_without_a_value_is_a_mistake(key: str) -> None:
     assert reason(**{key: None}) == "has no value"

@@ -26,6 +26,18 @@ def test_all_is_well(site: Any) -> None:
     assert found(site.configure(SCRIPTS + "routes: [{script: block.sh}, {script: sub/deep.sh}]\n")) == ([], [])
 
 
+def test_each_of_a_sequence_must_be_there(site: Any) -> None:
+    site.script("block.sh")
+    site.script("forward.sh")
+    file = site.configure(SCRIPTS + "routes:\n- script: [block.sh, forward.sh]\n")
+    assert load(file).routes[0].scripts == ("block.sh", "forward.sh")
+    assert found(file) == ([], [])
+    fatal, _ = found(site.configure(SCRIPTS + "routes:\n- script:\n  - block.sh\n  - gone.sh\n"))
+    assert [line.partition(": ")[0] + ": " + line.split(": ")[1] for line in fatal] == [":5: routes.0.script.1"]
+    with pytest.raises(ConfigErrors, match=r":2: routes\.0\.script: is an empty list"):
+        load(site.configure(SCRIPTS + "routes: [{script: []}]\n"))
+
+
 def test_missing_and_outside_are_fatal(site: Any, tmp_path: Path) -> None:
     (tmp_path / "out.sh").write_text("#!/bin/sh\n")
     (site.scripts / "link.sh").symlink_to(tmp_path / "out.sh")
@@ -100,7 +112,7 @@ def test_scripts_are_looked_at_even_if_the_file_is_wrong(site: Any) -> None:
         (5, "routes.1.script"),
         (5, "routes.1.scrip"),
         (6, "routes.2"),
-        (7, "routes.3.script"),
+        (7, "routes.3.script.0"),
     ]
 
 

@@ -1,10 +1,11 @@
-"""The keyed token of our Record-Route."""
+"""The keyed tokens of our Record-Route and Path."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sipcgi.dialog.token import TokenKey
+from sipcgi.dialog.token import Sides, TokenKey
+from sipcgi.flow import Flow, HostPort
 from sipcgi.sip.uri import SipUri
 
 KEY = TokenKey(b"a key of 32 octets, in a file...")
@@ -93,3 +94,66 @@ def test_a_key_is_neither_short_nor_longer_than_blake2s_takes(length: int) -> No
 @pytest.mark.parametrize("length", [16, 32])
 def test_keys_of_a_good_length(length: int) -> None:
     assert TokenKey(bytes(length)).mint(CALL_ID, ALICE)
+
+
+# With flows (RFC 5626 5.3)
+
+PHONE = Flow("TCP", HostPort("192.0.2.1", 5060), HostPort("198.51.100.7", 40000), 1786000000000001)
+BROWSER = Flow("WSS", HostPort("192.0.2.1", 443), HostPort("203.0.113.9", 51000), 1786000000000002)
+
+
+@pytest.mark.rfc("5626", "5.3")
+@pytest.mark.parametrize("sides", [Sides(PHONE, BROWSER), Sides(PHONE), Sides(recipient=BROWSER), Sides()])
+def test_each_side_is_reached_over_its_flow(sides: Sides) -> None:
+    token = KEY.mint(CALL_ID, ALICE, sides)
+    assert KEY.valid(token, CALL_ID, from_tag=ALICE, to_tag=BOB)
+    assert KEY.valid(token, CALL_ID, from_tag=BOB, to_tag=ALICE)
+    assert KEY.flow(token, CALL_ID, from_tag=ALICE) == sides.recipient
+    assert KEY.flow(token, CALL_ID, from_tag=BOB) == sides.initiator
+    assert SipUri.parse(f"sip:{token}@192.0.2.1;lr").user == token
+
+
+def test_no_flow_can_be_put_into_the_token_of_a_dialog() -> None:
+    """Neither another's, nor by a tag that reads like a flow, nor into a token that has none."""
+    mine, other = KEY.mint(CALL_ID, ALICE, Sides(PHONE)), KEY.mint(CALL_ID, ALICE, Sides(BROWSER))
+    mixed = f"{mine.partition('.')[0]}.{other.partition('.')[2]}"
+    assert not KEY.valid(mixed, CALL_ID, ALICE, BOB)
+    assert not KEY.valid(f"{TOKEN}.{other.partition('.')[2]}", CALL_ID, ALICE, BOB)
+    flows = other.partition(".")[2]
+    for tag in (f"{ALICE}{flows}", f"{len(ALICE)}:{ALICE}{flows}", f"{ALICE}.{flows}"):
+        lured = KEY.mint(CALL_ID, tag)
+        assert not KEY.valid(f"{lured}.{flows}", CALL_ID, ALICE, BOB)
+        assert not KEY.valid(f"{lured}.{flows}", CALL_ID, tag, BOB)
+
+
+@pytest.mark.rfc("5626", "5.1-3", "5.2")
+def test_the_token_of_a_path_is_its_flow() -> None:
+    token = KEY.path(PHONE)
+    assert KEY.path_flow(token) == PHONE
+    assert SipUri.parse(f"sip:{token}@192.0.2.1;lr;ob").user == token
+    assert not KEY.valid(token, CALL_ID, ALICE, BOB)
+
+
+def test_what_is_no_token_of_a_path() -> None:
+    assert KEY.path_flow("bob") is None
+    assert KEY.path_flow(TOKEN) is None
+
+
+@pytest.mark.rfc("5626", "5.3.1")
+def test_a_token_that_was_tampered_with() -> None:
+    token, other = KEY.path(PHONE), KEY.path(BROWSER)
+    spliced = f"{token.rpartition('.')[0]}.{other.rpartition('.')[2]}"
+    foreign = TokenKey(b"another key, also of 32 octets..").path(PHONE)
+    dialog = KEY.mint(CALL_ID, ALICE, Sides(PHONE)).removesuffix(".")
+    for bad in (spliced, foreign, token[:-1], token + "A", "flow.", "flow..", "flow.\ud800.x", f"flow.{dialog}"):
+        with pytest.raises(ValueError):  # noqa: PT011
+            KEY.path_flow(bad)
+
+
+def test_a_mark_tells_a_request_of_our_own() -> None:
+    branch = f"z9hG4bK0.1234.{KEY.mark(CALL_ID, ALICE)}"
+    assert KEY.marks(branch, CALL_ID, ALICE)
+    assert not KEY.marks(branch, CALL_ID, BOB)
+    assert not KEY.marks(branch, "another", ALICE)
+    assert not KEY.marks("z9hG4bK0.1234", CALL_ID, ALICE)
+    assert not KEY.valid(KEY.mark(CALL_ID, ALICE), CALL_ID, ALICE, BOB), "it opens no way into the dialog"

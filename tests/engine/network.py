@@ -8,7 +8,7 @@ from math import inf
 from random import Random
 from typing import NamedTuple
 
-from sipcgi.errors import ParseError, Unreachable
+from sipcgi.errors import Oversized, ParseError, Unreachable
 from sipcgi.flow import Flow, HostPort
 from sipcgi.logs import Log
 from sipcgi.net.complaint import Complaints
@@ -116,7 +116,7 @@ class Socket:
     """One address of a host, with what the engine uses of net/transport.Transport.
 
     `says` is what the host takes its own address for, host and port; a NAT makes it another one. Streams are there as
-    far as the engine can tell: nothing is lost on them, and their flows have a connection.
+    far as the engine can tell: nothing is lost on them, and their flows have a connection, which can be hung up.
     """
 
     def __init__(
@@ -127,14 +127,15 @@ class Socket:
         self.says = says or address
         self.closed: set[str] = set()
         """Transports that are not spoken."""
+        self.connections: dict[HostPort, int] = {}
+        """Numbers of those that are not the first ones with that host."""
         self.failed: Callable[[Flow], None] = lambda flow: None
         """Hears of flows on which messages were lost."""
         self.intake = Intake(receive, self._answer, {str(self.says)}, Complaints(log), guard=False)
         network.attach(address, name, self._arrived)
 
     def _arrived(self, datagram: Datagram) -> None:
-        connection = 0 if datagram.transport == "UDP" else 1
-        flow = Flow(datagram.transport, self.address, datagram.source, connection)
+        flow = self._flow(datagram.transport, datagram.source)
         if datagram.transport == "UDP":
             self.intake.datagram(datagram.data, flow)
             return
@@ -142,29 +143,51 @@ class Socket:
             if not isinstance(message, KeepAlive):
                 self.intake.message(message, flow)
 
+    def _flow(self, transport: str, remote: HostPort) -> Flow:
+        connection = 0 if transport == "UDP" else self.connections.get(remote, 1)
+        return Flow(transport, self.address, remote, connection)
+
+    def is_open(self, flow: Flow) -> bool:
+        return flow.connection == self._flow(flow.transport, flow.remote).connection
+
+    def hangs_up(self, transport: str, remote: HostPort) -> None:
+        """The connection breaks; what is sent to that host from now on goes over a new one."""
+        broken = self._flow(transport, remote)
+        self.connections[remote] = broken.connection + 1
+        self.failed(broken)
+
     def _answer(self, response: Response, request: Request, flow: Flow) -> None:
         self.send(bytes(response), self.response_flow(request, flow))
 
     def send(self, data: bytes, flow: Flow) -> None:
+        if not self.is_open(flow):
+            raise Unreachable(f"{flow.remote}: the connection has ended")
         if flow.transport != "UDP" and flow.remote in self.network.refusing:
             self.network.timers.start(0.05, self.failed, flow)
             return
+        if flow.transport == "UDP" and len(data) > 65507:
+            raise Oversized(f"{flow.remote}: message too long")
         self.network.send(data, self.address, flow.remote, flow.transport)
 
-    def flow_to(self, transport: str, remote: HostPort, name: str | None = None) -> Flow:
-        if transport in self.closed or transport not in ("UDP", "TCP"):
+    def flow_to(self, transport: str, remote: HostPort, name: str | None = None, sent_by: str = "") -> Flow:
+        if transport in self.closed or transport not in ("UDP", "TCP", "WS"):
             raise Unreachable(f"{transport} is not spoken")
-        return Flow(transport, self.address, remote, 0 if transport == "UDP" else 1)
+        return self._flow(transport, remote)
 
     def sent_by(self, flow: Flow) -> str:
         return str(self.says)
 
     def is_ours(self, host: str, port: int | None) -> bool:
-        return host == self.says.host and port in (self.says.port, None if self.says.port == 5060 else self.says.port)
+        return host in (self.says.host, "localhost") and port in (
+            self.says.port,
+            None if self.says.port == 5060 else self.says.port,
+        )
 
     def response_flow(self, request: Request, flow: Flow) -> Flow:
         """RFC 3261 18.2.2, RFC 3581 section 4."""
         via = request.via
+        if flow.transport != "UDP" and not self.is_open(flow):
+            return self._flow(flow.transport, HostPort(flow.remote.host, via.port or 5060))
         if flow.transport != "UDP" or via.rport is not None:
             return flow
         return flow._replace(remote=HostPort(flow.remote.host, via.port or 5060))

@@ -8,7 +8,8 @@ from random import Random
 
 from network import Network, Socket
 
-from sipcgi.engine.transactions import ClientTransaction, ServerTransaction, Transactions
+from sipcgi.engine.transaction import ClientTransaction, ServerTransaction
+from sipcgi.engine.transactions import Transactions
 from sipcgi.flow import Flow, HostPort
 from sipcgi.ids import Ids
 from sipcgi.logs import Log
@@ -207,7 +208,10 @@ class Phone:
     def in_dialog(self, call: Call, answer: Response, method: str, cseq: int, *fields: str) -> Request:
         """RFC 3261 12.2.1.1, as the caller."""
         uri = str(answer.contacts[0].uri)
-        routes = [f"Route: {route}" for route in reversed(answer.headers.elements("record-route"))]
+        # 12.2: later answers say nothing of the route set
+        later = call.request.to.tag is not None
+        route_set = call.request.headers.elements("route") if later else answer.headers.elements("record-route")[::-1]
+        routes = [f"Route: {route}" for route in route_set]
         headers = answer.headers
         same = [f"From: {headers.get('from')}", f"To: {headers.get('to')}"]
         return self.request(method, uri, *same, *routes, *fields, cseq=cseq, call_id=answer.call_id)
@@ -271,6 +275,12 @@ class Listening:
     def __init__(self, phone: Phone) -> None:
         self.phone = phone
         self.ack: Callable[[Request, Flow], None] = phone.ack
+
+    def admits(self, request: Request, flow: Flow, transactions: int) -> bool:
+        return True
+
+    def undelivered(self, octets: bytes, flow: Flow) -> None:
+        """The server is gone; it is the phone's only one."""
 
     def request(self, request: Request, flow: Flow, server: ServerTransaction) -> None:
         self.phone.requests.append(request)

@@ -68,10 +68,13 @@ class FakeHost:
 
     # hosts/base.ScriptHost
 
+    def full(self, name: str) -> bool:
+        return False
+
     def start(self, invocation: Invocation, done: Callable[[Outcome], None], stderr: Callable[[str], None]) -> FakeRun:
         run = FakeRun(self, invocation, self.network.now, done)
         self.runs.append(run)
-        program = self.programs[os.path.basename(invocation.argv[-1])]
+        program = self.programs[os.path.basename(invocation.argv[0])]
         output = program.output()
         if callable(output):
             output = output(invocation.environment)

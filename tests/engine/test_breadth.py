@@ -6,7 +6,7 @@ from world import World
 FORK = "".join(f"CGI-PROXY-REQUEST sip:bob@192.0.2.{host} SIP/2.0\n\n" for host in (71, 72, 73))
 
 
-@pytest.mark.rfc("5393", "5.3.3")
+@pytest.mark.rfc("5393", "5.3.3-5")
 def test_parallel_branches_share_it(world: World) -> None:
     alice, desk, mobile = world.phone("alice"), world.phone("desk"), world.phone("mobile")
     world.registers(desk, user="bob")
@@ -19,7 +19,7 @@ def test_parallel_branches_share_it(world: World) -> None:
     assert shares == ["3", "2"]
 
 
-@pytest.mark.rfc("5393", "5.3.3")
+@pytest.mark.rfc("5393", "5.3.3.1-1")
 def test_what_is_too_wide_is_tried_one_after_the_other(world: World) -> None:
     alice, desk, mobile = world.phone("alice"), world.phone("desk"), world.phone("mobile")
     world.registers(desk, user="bob")
@@ -33,7 +33,7 @@ def test_what_is_too_wide_is_tried_one_after_the_other(world: World) -> None:
     assert call.final.status == 200
 
 
-@pytest.mark.rfc("5393", "5.3.3")
+@pytest.mark.rfc("5393", "5.3.3-6")
 def test_a_fork_of_a_script_beyond_it_is_a_440(world: World) -> None:
     alice = world.phone("alice")
     world.script("invite.sh", FORK)
@@ -42,7 +42,7 @@ def test_a_fork_of_a_script_beyond_it_is_a_440(world: World) -> None:
     assert call.final.status == 440
 
 
-@pytest.mark.rfc("5393", "5.3.3")
+@pytest.mark.rfc("5393", "5.3.3-1")
 def test_a_request_without_it_gets_one(world: World) -> None:
     alice, bob = world.phone("alice"), world.phone("bob")
     world.registers(bob)
@@ -56,3 +56,12 @@ def test_a_malformed_one_is_refused(world: World) -> None:
     call = alice.calls_up("sip:bob@example.com", "Max-Breadth: many")
     world.run(1.0)
     assert call.final.status == 400
+
+
+@pytest.mark.rfc("5393", "5.3.3-7", "5.3.3-8")
+def test_one_branch_has_all_of_it(world: World) -> None:
+    alice, bob = world.phone("alice"), world.phone("bob")
+    world.registers(bob)
+    alice.calls_up("sip:bob@example.com", "Max-Breadth: 5")
+    world.run(1.0)
+    assert bob.requests[0].headers.all("max-breadth") == ["5"]

@@ -4,7 +4,8 @@ import pytest
 from world import World
 
 
-@pytest.mark.rfc("3261", "16.10")
+@pytest.mark.rfc("3050", "5.10-3")
+@pytest.mark.rfc("3261", "16.10-1", "16.10-2", "16.10-3")
 def test_a_cancelled_call(world: World) -> None:
     alice, bob = world.phone("alice"), world.phone("bob")
     world.registers(bob)
@@ -167,6 +168,7 @@ def test_a_running_script_is_ended_and_what_it_printed_ignored(world: World) -> 
     assert world.runs[0].ended
 
 
+@pytest.mark.rfc("3050", "5.10-1")
 def test_a_script_that_asked_for_it_is_run_with_cancel_and_never_again(world: World) -> None:
     alice, bob = world.phone("alice"), world.phone("bob")
     bob.answers("INVITE", (0.1, 180), (9.0, 200))
@@ -233,3 +235,20 @@ def test_a_cancel_ends_the_waiting_for_a_timer(world: World) -> None:
     assert call.statuses == [180, 487]
     world.run(40.0)
     assert world.events() == ["0.000 request", "1.000 cancel"]
+
+
+@pytest.mark.rfc("3261", "16.6-45")
+@pytest.mark.rfc("5393", "4.2.1-7")
+def test_the_cancel_and_the_ack_of_the_487_have_the_branch_of_their_invite(world: World) -> None:
+    alice, bob = world.phone("alice"), world.phone("bob")
+    world.registers(bob)
+    bob.answers("INVITE", (0.1, 180))
+    call = alice.calls_up("sip:bob@example.com")
+    world.run(1.0)
+    call.cancel()
+    world.run(2.0)
+    from sipcgi.sip.parser import parse
+
+    sent = [parse(datagram.data) for datagram in world.network.sent if datagram.destination == bob.socket.address]
+    assert [message.method for message in sent] == ["INVITE", "CANCEL", "ACK"]  # type: ignore[union-attr]
+    assert {message.via.branch for message in sent} == {bob.got.via.branch}

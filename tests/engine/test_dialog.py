@@ -86,7 +86,7 @@ def test_further_routes_of_a_stranger_are_removed(world: World) -> None:
     assert not evil.requests
 
 
-@pytest.mark.rfc("3261", "16.6")
+@pytest.mark.rfc("3261", "16.6-34")
 @pytest.mark.parametrize("uri", ["sip:bob@other.example", "sip:bob@example.com"])
 def test_further_routes_of_a_trusted_phone_are_obeyed(world: World, uri: str) -> None:
     """Item 7: the first Route says where it goes; the Request-URI stays as it is."""
@@ -98,7 +98,7 @@ def test_further_routes_of_a_trusted_phone_are_obeyed(world: World, uri: str) ->
     assert gate.got.headers.get("route") == "<sip:192.0.2.20;lr>"
 
 
-@pytest.mark.rfc("3261", "16.4")
+@pytest.mark.rfc("3261", "16.4-2")
 def test_a_strict_router_put_our_record_route_into_the_request_uri(world: World) -> None:
     call = talking(world)
     bye = call.phone.in_dialog(call, call.final, "BYE", 2)
@@ -131,6 +131,7 @@ def test_an_ack_of_a_stranger_is_forwarded_with_the_token_alone(world: World) ->
     assert len(bob.heard("ACK")) == 2
 
 
+@pytest.mark.rfc("3050", "5.5.1.11-1")
 def test_an_ack_never_runs_a_script_nor_is_answered(world: World) -> None:
     alice = world.phone("alice", "203.0.113.5")
     world.script("ack.sh", "SIP/2.0 200 OK\n")
@@ -164,3 +165,46 @@ def test_the_callee_in_front_of_a_nat_is_found_again(world: World) -> None:
     bye = call.then("BYE")
     world.run(2.0)
     assert bye.statuses == [200]
+
+
+@pytest.mark.rfc("3261", "12.2.2", "15.1.2")
+@pytest.mark.parametrize("method", ["BYE", "INFO", "INVITE"])
+@pytest.mark.parametrize("uri", ["sip:192.0.2.1:5060", "sip:example.com"])
+def test_a_valid_token_for_a_dialog_that_ends_here_and_is_not_there(world: World, method: str, uri: str) -> None:
+    """Nobody further on is to be asked, so that we are the one to say so."""
+    alice = world.phone("alice", "203.0.113.5")
+    request = alice.request(method, uri, "To: <sip:bob@example.com>;tag=gone")
+    token = world.core.token_key.mint(request.call_id, request.from_.tag or "")
+    request.headers.add("Route", f"<sip:{token}@192.0.2.1:5060;lr>")
+    call = alice.send(request, world.socket.address)
+    world.run(1.0)
+    assert call.statuses == [481]
+
+
+def test_a_stranger_is_not_told_which_dialogs_there_are(world: World) -> None:
+    """To another domain it is forbidden, whatever tags it shows."""
+    alice = world.phone("alice", "203.0.113.5")
+    call = alice.calls_up("sip:bob@other.example", "To: <sip:bob@example.com>;tag=gone", method="BYE")
+    world.run(1.0)
+    assert call.statuses == [403]
+
+
+@pytest.mark.rfc("3261", "16.6-11")
+def test_who_has_lost_the_route_of_a_call_finds_it_in_a_later_request(world: World) -> None:
+    call = talking(world)
+    bob = world.phones[1]
+    later = call.then("INVITE")
+    world.run(2.0)
+    assert later.statuses == [200]
+    invite = bob.heard("INVITE")[-1]
+    routes = [f"Route: {route}" for route in invite.headers.elements("record-route")]
+    ends = [f"From: {invite.headers.get('to')}", f"To: {invite.headers.get('from')}"]
+    bye = bob.send(
+        bob.request("BYE", str(invite.contacts[0].uri), *ends, *routes, cseq=9, call_id=invite.call_id),
+        world.socket.address,
+    )
+    world.run(3.0)
+    assert len(routes) == 1
+    assert bye.statuses == [200]
+    assert len(call.phone.heard("BYE")) == 1
+    assert not world.runs

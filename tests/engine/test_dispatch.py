@@ -13,7 +13,9 @@ def answer(world: World, request: Request) -> list[int]:
     return [status for status in call.statuses if status != 100]
 
 
-@pytest.mark.rfc("3261", "16.3")
+@pytest.mark.rfc("4475", "3.3.11-1")
+@pytest.mark.rfc("3050", "5.8-2")
+@pytest.mark.rfc("3261", "16.3-9", "16.3-10")
 @pytest.mark.parametrize("method", ["INVITE", "MESSAGE", "OPTIONS"])
 def test_no_hop_is_left(world: World, method: str) -> None:
     alice, bob = world.phone("alice"), world.phone("bob")
@@ -24,6 +26,7 @@ def test_no_hop_is_left(world: World, method: str) -> None:
     assert not bob.requests
 
 
+@pytest.mark.rfc("4475", "3.3.11-2")
 @pytest.mark.rfc("3261", "11.2")
 @pytest.mark.parametrize("uri", ["sip:example.com", "sip:192.0.2.1", "sip:192.0.2.1:5060;transport=udp"])
 def test_options_to_the_server_itself(world: World, uri: str) -> None:
@@ -36,7 +39,7 @@ def test_options_to_the_server_itself(world: World, uri: str) -> None:
     assert call.final.to.tag
 
 
-@pytest.mark.rfc("3261", "8.2.2.3")
+@pytest.mark.rfc("3261", "8.2.2.3", "16.1-1")
 def test_options_that_require_what_the_server_cannot(world: World) -> None:
     alice = world.phone("alice")
     call = alice.calls_up("sip:example.com", "Require: nothingSupportsThis", method="OPTIONS")
@@ -45,7 +48,7 @@ def test_options_that_require_what_the_server_cannot(world: World) -> None:
     assert call.final.headers.get("unsupported") == "nothingSupportsThis"
 
 
-@pytest.mark.rfc("3261", "16.3")
+@pytest.mark.rfc("3261", "16.3-11", "16.3-12")
 def test_proxy_require(world: World) -> None:
     alice, bob = world.phone("alice"), world.phone("bob")
     world.registers(bob)
@@ -68,21 +71,23 @@ def test_a_tel_uri_that_nothing_turned_into_another(world: World, uri: str) -> N
     assert answer(world, world.phone("alice").request("INVITE", uri)) == [404]
 
 
-@pytest.mark.rfc("3261", "16.3")
+@pytest.mark.rfc("3261", "16.3-8")
 @pytest.mark.parametrize("uri", ["http://example.com/", "urn:service:sos", "im:bob@example.com"])
 def test_another_scheme(world: World, uri: str) -> None:
     assert answer(world, world.phone("alice").request("INVITE", uri)) == [416]
 
 
-@pytest.mark.rfc("3261", "16.3")
+@pytest.mark.rfc("3261", "16.3-2")
 def test_a_request_uri_that_does_not_parse(world: World) -> None:
     assert answer(world, world.phone("alice").request("INVITE", "sip:bob@:x")) == [400]
 
 
+@pytest.mark.rfc("3261", "16.5-12")
 def test_an_unknown_user_of_our_domain(world: World) -> None:
     assert answer(world, world.phone("alice").request("INVITE", "sip:nobody@example.com")) == [480]
 
 
+@pytest.mark.rfc("3261", "16.5-11")
 def test_a_call_to_the_server_itself(world: World) -> None:
     assert answer(world, world.phone("alice").request("INVITE", "sip:example.com")) == [404]
 
@@ -101,6 +106,7 @@ def test_a_script_may_relay_for_a_stranger(world: World) -> None:
     assert len(bob.heard("INVITE")) == 1
 
 
+@pytest.mark.rfc("5393", "4.1-1", "4.1-2", "4.2.2-1", "4.2.2-4")
 @pytest.mark.rfc("3261", "16.3")
 def test_a_loop_is_found(world: World) -> None:
     """Item 4: bob's phone forwards it back, unchanged."""
@@ -133,6 +139,7 @@ def test_a_spiral_is_none(world: World) -> None:
     assert len(carol.got.vias) == 4
 
 
+@pytest.mark.rfc("3050", "5.6.2-1")
 def test_cgi_fields_of_a_request_from_the_network_are_removed(world: World) -> None:
     alice, bob = world.phone("alice"), world.phone("bob")
     world.registers(bob)
@@ -149,6 +156,22 @@ def test_cgi_fields_of_a_response_from_the_network_are_removed(world: World) -> 
     call = alice.calls_up("sip:bob@example.com")
     world.run(1.0)
     assert not [name for name in call.final.headers.names if name.startswith("cgi-")]
+
+
+@pytest.mark.rfc("3050", "5.6.2-1")
+def test_cgi_fields_of_an_ack_that_is_passed_on_are_removed(world: World) -> None:
+    alice, bob = world.phone("alice"), world.phone("bob")
+    world.registers(bob)
+    alice.acknowledges = False
+    call = alice.calls_up("sip:bob@example.com")
+    world.run(0.2)
+    ack = alice.in_dialog(call, call.final, "ACK", 1, "CGI-Remove: Subject", "Subject: x")
+    ack.headers.prepend("Via", f"SIP/2.0/UDP {alice.socket.says};branch=z9hG4bKack")
+    alice.throw(bytes(ack))
+    world.run(0.4)
+    (got,) = bob.heard("ACK")
+    assert "subject" in got.headers
+    assert "cgi-remove" not in got.headers
 
 
 def test_a_server_that_stops_takes_no_new_requests_and_ends_those_it_has(world: World) -> None:
@@ -199,3 +222,34 @@ def test_a_script_turns_a_tel_uri_into_another(world: World) -> None:
     assert answer(world, alice.request("INVITE", "tel:+49-123")) == [200]
     assert world.runs[0].environment["REQUEST_URI"] == "tel:+49-123"
     assert bob.got.uri == "sip:+49123@192.0.2.20"
+
+
+@pytest.mark.rfc("3261", "16.3-3")
+def test_a_merged_request_is_no_error(world: World) -> None:
+    """The same INVITE by two ways, with two branches: both go on, and what to make of it is the callee's business."""
+    alice, bob = world.phone("alice"), world.phone("bob")
+    world.registers(bob)
+    bob.answers("INVITE", (0.1, 486))
+    request = alice.request("INVITE", "sip:bob@example.com")
+    calls = [alice.send(request.copy(), world.socket.address) for _ in range(2)]
+    world.run(1.0)
+    assert [call.statuses for call in calls] == [[486], [486]]
+    assert len(bob.heard("INVITE")) == 2
+
+
+@pytest.mark.rfc("3261", "10.3-7")
+def test_a_register_for_another_domain_is_forwarded_there(world: World) -> None:
+    alice, registrar = world.phone("alice"), world.phone("registrar")
+    assert answer(world, alice.request("REGISTER", "sip:192.0.2.20", "To: <sip:alice@192.0.2.20>")) == [200]
+    (got,) = registrar.heard("REGISTER")
+    assert (got.uri, got.max_forwards) == ("sip:192.0.2.20", 69)
+    assert world.store.count() == 0
+
+
+@pytest.mark.rfc("4475", "3.3.4-2")
+def test_schemes_of_from_to_and_contact_are_no_business_of_a_proxy(world: World) -> None:
+    alice, bob = world.phone("alice"), world.phone("bob")
+    world.registers(bob)
+    fields = ("To: isbn:2983792873", "From: <http://www.example.com>;tag=1", "Contact: <name:John_Smith>")
+    assert answer(world, alice.request("OPTIONS", "sip:bob@example.com", *fields)) == [200]
+    assert bob.requests[0].headers.get("to") == "isbn:2983792873"

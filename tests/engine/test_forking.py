@@ -4,6 +4,9 @@ import pytest
 from phone import Call, Phone
 from world import World
 
+from sipcgi.proxy.loop import loop_hash
+from sipcgi.sip.message import Request
+
 
 def forked(world: World, *answers: tuple[float, int], q: tuple[float, ...] = ()) -> tuple[Call, list[Phone]]:
     """Alice calls bob, who has a phone for each of the answers."""
@@ -17,7 +20,7 @@ def forked(world: World, *answers: tuple[float, int], q: tuple[float, ...] = ())
     return alice.calls_up("sip:bob@example.com"), phones
 
 
-@pytest.mark.rfc("3261", "16.7")
+@pytest.mark.rfc("3261", "16.1-2", "16.7-45")
 def test_the_first_2xx_wins_and_the_others_are_cancelled(world: World) -> None:
     alice, desk, mobile = world.phone("alice"), world.phone("desk"), world.phone("mobile")
     world.registers(desk, user="bob")
@@ -46,7 +49,7 @@ def test_the_first_2xx_wins_and_the_others_are_cancelled(world: World) -> None:
     assert call.statuses == [180, 180, 200]
 
 
-@pytest.mark.rfc("3261", "16.7")
+@pytest.mark.rfc("3261", "16.7-16", "16.7-19", "16.7-20")
 @pytest.mark.parametrize(
     ("first", "second", "best"),
     [
@@ -70,7 +73,7 @@ def test_the_best_response(world: World, first: int, second: int, best: int) -> 
     assert all(len(phone.heard("INVITE")) == 1 for phone in phones)
 
 
-@pytest.mark.rfc("3261", "16.7")
+@pytest.mark.rfc("3261", "16.7-14", "16.7-46")
 def test_a_6xx_cancels_the_others_and_waits_for_them(world: World) -> None:
     alice, desk, mobile = world.phone("alice"), world.phone("desk"), world.phone("mobile")
     world.registers(desk, user="bob")
@@ -100,7 +103,7 @@ def test_a_2xx_that_crosses_the_cancel_after_a_6xx_goes_upstream(world: World) -
     assert call.final.status == 200
 
 
-@pytest.mark.rfc("3261", "16.7")
+@pytest.mark.rfc("3261", "16.7-15", "16.7-44")
 def test_both_2xx_of_two_branches_go_upstream(world: World) -> None:
     """Item 5: an element MUST forward each of them."""
     alice, desk, mobile = world.phone("alice"), world.phone("desk"), world.phone("mobile")
@@ -116,7 +119,7 @@ def test_both_2xx_of_two_branches_go_upstream(world: World) -> None:
     assert len(desk.heard("ACK")) == len(mobile.heard("ACK")) == 1
 
 
-@pytest.mark.rfc("3261", "16.7")
+@pytest.mark.rfc("3261", "16.7-33")
 def test_challenges_are_collected(world: World) -> None:
     """Item 7."""
     alice, desk, mobile = world.phone("alice"), world.phone("desk"), world.phone("mobile")
@@ -165,7 +168,7 @@ def test_contacts_of_lower_q_are_tried_after_a_failure(world: World) -> None:
     assert len(first.heard("INVITE")) == len(second.heard("INVITE")) == 1
 
 
-@pytest.mark.rfc("3261", "16.6")
+@pytest.mark.rfc("3261", "16.6", "16.7-14")
 def test_no_further_contact_after_a_6xx(world: World) -> None:
     call, (_, second) = forked(world, (1.0, 603), (0.5, 200), q=(0.9, 0.1))
     world.run(3.0)
@@ -186,6 +189,7 @@ def test_the_answer_of_the_first_contact_counts_when_the_second_is_unreachable(w
     assert call.final.status == 486
 
 
+@pytest.mark.rfc("3261", "16.9-2")
 def test_when_one_of_two_is_unreachable_the_other_rings(world: World) -> None:
     alice, desk, mobile = world.phone("alice"), world.phone("desk"), world.phone("mobile")
     world.registers(mobile, user="bob")
@@ -195,3 +199,23 @@ def test_when_one_of_two_is_unreachable_the_other_rings(world: World) -> None:
     call = alice.calls_up("sip:bob@example.com")
     world.run(5.0)
     assert call.statuses == [180, 200]
+
+
+@pytest.mark.rfc("5393", "4.2")
+def test_the_loop_hash_is_made_once_for_all_branches(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It reads the whole request, and that is the same for all of them."""
+    made: list[str] = []
+
+    def counting(request: Request) -> str:
+        made.append(loop_hash(request))
+        return made[-1]
+
+    monkeypatch.setattr("sipcgi.engine.upstream.loop_hash", counting)
+    alice = world.phone("alice")
+    bobs = [world.phone(f"bob{number}") for number in range(3)]
+    for bob in bobs:
+        world.registers(bob, user="bob")
+    alice.calls_up("sip:bob@example.com")
+    world.run(0.1)
+    assert {(bob.got.via.branch or "").rpartition(".")[2] for bob in bobs} == set(made)
+    assert len(made) == 1

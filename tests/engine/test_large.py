@@ -15,7 +15,7 @@ def ways(phone: Phone, method: str = "INVITE") -> list[str]:
     return [request.via.transport for request in phone.heard(method)]
 
 
-@pytest.mark.rfc("3261", "18.1.1")
+@pytest.mark.rfc("3261", "18-4", "18.1.1-2")
 def test_a_large_request_changes_to_tcp(world: World) -> None:
     alice, bob = world.phone("alice"), world.phone("bob")
     world.registers(bob)
@@ -33,7 +33,7 @@ def test_a_large_request_changes_to_tcp(world: World) -> None:
     assert bye.statuses == [200]
 
 
-@pytest.mark.rfc("3261", "18.1.1")
+@pytest.mark.rfc("3261", "18.1.1-1")
 @pytest.mark.parametrize(("octets", "transport"), [(1300, "UDP"), (1301, "TCP")])
 def test_the_size_that_counts_is_that_of_what_leaves(world: World, octets: int, transport: str) -> None:
     alice, bob = world.phone("alice"), world.phone("bob")
@@ -48,7 +48,7 @@ def test_the_size_that_counts_is_that_of_what_leaves(world: World, octets: int, 
     assert ways(bob, "MESSAGE") == ["UDP", transport]
 
 
-@pytest.mark.rfc("3261", "18.1.1")
+@pytest.mark.rfc("3261", "18.1.1-4")
 def test_a_peer_without_tcp_gets_a_datagram_and_is_remembered(world: World) -> None:
     alice, bob = world.phone("alice"), world.phone("bob")
     world.registers(bob)
@@ -157,3 +157,60 @@ def test_what_is_remembered_has_an_end(world: World, monkeypatch: pytest.MonkeyP
         world.core.large.lost(Flow("TCP", world.socket.address, HostPort("192.0.2.9", port), 1))
     world.core.large.lost(Flow("UDP", world.socket.address, HostPort("192.0.2.9", 99)))
     assert len(world.core.large.refused) == 1
+
+
+HUGE = b"x" * 66_000
+
+
+@pytest.mark.rfc("3261", "21.5.14")
+@pytest.mark.parametrize("method", ["INVITE", "MESSAGE"])
+def test_what_fits_into_no_datagram_is_refused_and_the_server_not_blocked(world: World, method: str) -> None:
+    """It came by a stream, and the callee takes none: nobody is to blame for that."""
+    alice, bob = world.phone("alice", transport="TCP"), world.phone("bob")
+    world.network.refusing.add(bob.socket.address)
+    world.names.hosts["one.example"] = (0.0, bob.socket.address)
+    call = alice.calls_up("sip:bob@one.example", body=HUGE, method=method)
+    world.run(1.0)
+    assert call.final.status == 513
+    assert bob.requests == []
+    assert world.names.failed == []
+    small = alice.calls_up("sip:bob@one.example", method=method)
+    world.run(2.0)
+    assert small.final.status == 200
+
+
+@pytest.mark.rfc("3263", "4.3")
+def test_the_next_server_may_take_what_fits_into_no_datagram(world: World) -> None:
+    alice, bob, carol = world.phone("alice", transport="TCP"), world.phone("bob"), world.phone("carol")
+    world.network.refusing.add(bob.socket.address)
+    world.names.hosts["two.example"] = (0.0, [bob.socket.address, carol.socket.address])
+    call = alice.calls_up("sip:bob@two.example", body=HUGE, method="MESSAGE")
+    world.run(1.0)
+    assert call.final.status == 200
+    assert ways(carol, "MESSAGE") == ["TCP"]
+    assert world.names.failed == []
+
+
+def test_an_answer_that_fits_into_no_datagram_becomes_a_500(world: World) -> None:
+    """Responses leave the way the request came (18.2.2)."""
+    alice, bob = world.phone("alice"), world.phone("bob", transport="TCP")
+    world.registers(bob)
+    bob.answers("INVITE", (0.0, 183, HUGE), (0.1, 486, HUGE))
+    call = alice.calls_up("sip:bob@example.com")
+    world.run(1.0)
+    assert call.statuses == [500]
+    (line,) = world.lines("access")
+    assert "status=500 " in line
+    assert [line.partition(":")[0] for line in world.lines("warning")] == [
+        f"{status} not sent over UDP to 192.0.2.10" for status in (183, 486)
+    ]
+    assert all(line.endswith(" octets fit into no datagram (alice-1)") for line in world.lines("warning"))
+
+
+def test_a_script_that_answers_too_much(world: World) -> None:
+    alice = world.phone("alice")
+    world.script("invite.sh", f"SIP/2.0 200 OK\nContent-Type: text/plain\n\n{HUGE.decode()}")
+    call = alice.calls_up("sip:bob@example.com")
+    world.run(60.0)
+    assert call.statuses == [500]
+    assert world.left() == []

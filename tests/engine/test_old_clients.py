@@ -68,7 +68,7 @@ def test_two_calls_without_branches_are_two(world: World) -> None:
     assert len(bob.heard("INVITE")) == 2
 
 
-@pytest.mark.rfc("3261", "16.6")
+@pytest.mark.rfc("3261", "16.6-28", "16.6-29", "16.6-30", "16.6-33")
 def test_a_strict_router_is_the_next_hop(world: World) -> None:
     """Item 6: it gets itself as the Request-URI, and the target as the last Route."""
     alice, strict = world.phone("alice"), world.phone("strict")
@@ -79,7 +79,7 @@ def test_a_strict_router_is_the_next_hop(world: World) -> None:
     assert strict.got.headers.elements("route") == ["<sip:192.0.2.98;lr>", "<sip:bob@other.example>"]
 
 
-@pytest.mark.rfc("3261", "8.2.6.2")
+@pytest.mark.rfc("3261", "8.2.6.2", "16.7-29")
 def test_a_2xx_without_a_to_tag(world: World) -> None:
     alice, bob = world.phone("alice"), world.phone("bob")
     world.registers(bob)
@@ -109,3 +109,21 @@ def test_a_response_without_content_length_gets_one_on_its_way_to_a_stream(world
         world.run(world.network.now + 0.1)
     assert [answer.headers.get("content-length") for answer in call.responses[-3:]] == ["5", "5", "5"]
     assert [answer.body for answer in call.responses[-3:]] == [b"v=0\r\n"] * 3
+
+
+@pytest.mark.rfc("6026", "6-5")
+def test_its_ack_of_a_2xx_reaches_the_callee(world: World) -> None:
+    """It has all that identifies the INVITE: only the state of that transaction tells that it is not for us."""
+    alice, bob = world.phone("alice"), world.phone("bob")
+    world.registers(bob)
+    bob.answers("INVITE", (0.3, 200))
+    alice.throw(octets("INVITE"))
+    world.run(0.4)
+    world.transcript()
+    alice.throw(octets("ACK", ";tag=whatever"))
+    world.run(0.45)
+    world.shows("""
+        0.400 alice > server ACK
+        0.400 server > bob ACK
+    """)
+    world.run()

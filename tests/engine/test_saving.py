@@ -33,11 +33,11 @@ class SlowStore(MemoryStore):
 @pytest.fixture
 def store(world: World) -> SlowStore:
     store = SlowStore(world)
-    world.store = world.core.locations.store = world.dispatch.registrar.store = store
+    world.store = world.core.locations.store = world.core.locations.reachable.store = store
     return store
 
 
-@pytest.mark.rfc("3261", "10.3")
+@pytest.mark.rfc("3261", "10.3-26")
 def test_the_200_leaves_when_the_bindings_are_safe(world: World, store: SlowStore) -> None:
     call = world.phone("alice").calls_up("sip:example.com", "To: <sip:alice@example.com>", method="REGISTER")
     world.run(5.0)
@@ -62,7 +62,7 @@ def test_a_retransmission_meanwhile_is_not_a_second_registration(world: World, s
     """)
 
 
-@pytest.mark.rfc("3261", "10.3")
+@pytest.mark.rfc("3261", "10.3-27")
 @pytest.mark.parametrize("seconds", [0.4, 0.0])
 def test_a_500_when_they_cannot_be_saved(world: World, store: SlowStore, seconds: float) -> None:
     store.seconds, store.error = seconds, OSError("disk full")
@@ -73,6 +73,7 @@ def test_a_500_when_they_cannot_be_saved(world: World, store: SlowStore, seconds
     assert "contact" not in call.final.headers
 
 
+@pytest.mark.rfc("3261", "17.1-1")
 def test_what_is_saved_already_is_answered_at_once(world: World, store: SlowStore) -> None:
     store.seconds = 0.0
     world.phone("alice").calls_up("sip:example.com", "To: <sip:alice@example.com>", method="REGISTER")
@@ -112,3 +113,34 @@ def test_a_script_whose_time_comes_meanwhile(world: World, store: SlowStore) -> 
     assert call.statuses == [200]
     assert len(world.lines("access")) == 1
     assert world.left() == []
+
+
+@pytest.mark.rfc("3261", "10.3-4")
+def test_registers_count_in_the_order_in_which_they_came(world: World, store: SlowStore) -> None:
+    """The first is still being saved when the second comes."""
+    alice = world.phone("alice")
+    to = "To: <sip:alice@example.com>"
+    first = alice.calls_up("sip:example.com", to, "Expires: 600", method="REGISTER")
+    world.run(0.1)
+    second = alice.calls_up("sip:example.com", to, "Contact: *", "Expires: 0", method="REGISTER")
+    world.run(0.2)
+    third = alice.calls_up("sip:example.com", to, "Contact: <sip:alice@192.0.2.77>", method="REGISTER")
+    world.run(5.0)
+    assert [call.final.headers.get("contact") for call in (first, second, third)] == [
+        "<sip:alice@192.0.2.10:5060>;expires=600",
+        None,
+        "<sip:alice@192.0.2.77>;expires=3600",
+    ]
+
+
+@pytest.mark.rfc("3261", "10.3-6")
+def test_a_register_does_not_depend_on_those_of_others(world: World, store: SlowStore) -> None:
+    """Neither on what is being saved for another user, nor on a refusal before it."""
+    alice, bob = world.phone("alice"), world.phone("bob")
+    one = alice.calls_up("sip:example.com", "To: <sip:alice@example.com>", method="REGISTER")
+    refused = alice.calls_up("sip:example.com", "To: <sip:bob@example.com>", "Expires: 1", method="REGISTER")
+    other = bob.calls_up("sip:example.com", "To: <sip:bob@example.com>", "Call-ID: alice-1", method="REGISTER")
+    world.run(5.0)
+    assert refused.statuses == [423]
+    assert one.final.headers.all("contact") == ["<sip:alice@192.0.2.10:5060>;expires=3600"]
+    assert other.final.headers.all("contact") == ["<sip:bob@192.0.2.20:5060>;expires=3600"]

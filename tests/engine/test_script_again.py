@@ -105,7 +105,7 @@ def test_forward_this_with_changes(world: World) -> None:
     ]
 
 
-@pytest.mark.rfc("3050", "5.5.1.16")
+@pytest.mark.rfc("3050", "5.5.1.16-1")
 def test_an_earlier_response_can_be_forwarded_by_its_token(world: World) -> None:
     alice, bob, carol = world.phone("alice"), world.phone("bob"), world.phone("carol")
     bob.answers("INVITE", (0.1, 486))
@@ -239,6 +239,45 @@ def test_a_401_answered_by_proxying_elsewhere_stays_a_candidate(world: World) ->
     call = alice.calls_up("sip:bob@example.com")
     world.run(1.0)
     assert call.final.status == 401
+
+
+@pytest.mark.parametrize("carol_says", [404, 603])
+def test_a_2xx_to_another_method_stays_a_candidate_too(world: World, carol_says: int) -> None:
+    """To another method than INVITE it leaves only if the script forwards it, or in the end."""
+    alice, bob, carol = world.phone("alice"), world.phone("bob"), world.phone("carol")
+    bob.answers("MESSAGE", (0.1, 200))
+    carol.answers("MESSAGE", (0.1, carol_says))
+    world.script("message.sh", PROXY + AGAIN, "CGI-PROXY-REQUEST sip:carol@192.0.2.30 SIP/2.0\n\n" + AGAIN, AGAIN)
+    call = alice.calls_up("sip:bob@example.com", method="MESSAGE")
+    world.run(1.0)
+    assert call.statuses == [200]
+    assert world.runs[2].environment["SIPCGI_BEST"] == "200"
+
+
+def test_the_best_final_response_so_far_may_be_the_one_that_came(world: World) -> None:
+    alice, bob, carol = world.phone("alice"), world.phone("bob"), world.phone("carol")
+    bob.answers("INVITE", (0.1, 486))
+    carol.answers("INVITE", (0.2, 180), (0.3, 200))
+    world.script("invite.sh", PROXY + PROXY.replace("20 ", "30 ") + AGAIN, AGAIN, AGAIN, "")
+    alice.calls_up("sip:bob@example.com")
+    world.run(1.0)
+    assert [run.environment.get("SIPCGI_BEST") for run in world.runs] == [None, "486", "486", "200"]
+
+
+def test_nothing_follows_a_final_response_that_is_forwarded_by_its_token(world: World) -> None:
+    alice, bob, carol = world.phone("alice"), world.phone("bob"), world.phone("carol")
+    bob.answers("INVITE", (0.1, 486))
+    more = "SIP/2.0 404 Other\n\nCGI-PROXY-REQUEST sip:carol@192.0.2.30 SIP/2.0\n\n"
+    world.script(
+        "invite.sh",
+        PROXY + AGAIN,
+        lambda environment: f"CGI-FORWARD-RESPONSE {environment['RESPONSE_TOKEN']} SIP/2.0\n\n{more}",
+    )
+    call = alice.calls_up("sip:bob@example.com")
+    world.run(1.0)
+    assert call.statuses == [486]
+    assert not carol.requests
+    assert len(world.lines("warning")) == 2
 
 
 def test_serial_search_by_a_script(world: World) -> None:

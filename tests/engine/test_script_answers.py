@@ -42,9 +42,11 @@ def test_its_bye_gets_200(world: World) -> None:
     assert bye.statuses == [200]
     assert len(world.runs) == 1
     assert not world.answered.dialogs
-    again = call.then("BYE", cseq=3)
-    world.run(7.0)
-    assert again.final.status in (481, 403, 404)
+    world.host.programs.clear()
+    for method in ("BYE", "INFO", "INVITE", "OPTIONS"):
+        again = call.then(method, cseq=3)
+        world.run(world.network.now + 1.0)
+        assert again.final.status == 481
 
 
 def test_a_script_for_bye_may_take_it(world: World) -> None:
@@ -110,7 +112,64 @@ def test_the_record_routes_become_the_routes_of_that_bye(world: World) -> None:
     assert edge.heard("BYE")[0].uri == "sip:alice@192.0.2.55"
 
 
-@pytest.mark.rfc("3050", "5.11.1")
+@pytest.mark.rfc("3261", "12.2.1.1")
+def test_a_strict_router_gets_that_bye_for_itself(world: World) -> None:
+    edge = world.phone("edge")
+    edge.acknowledges = False
+    world.script("invite.sh", "SIP/2.0 200 OK\n\n")
+    routes = ["Record-Route: <sip:192.0.2.10>, <sip:192.0.2.99;lr>", "Contact: <sip:alice@192.0.2.55>"]
+    edge.calls_up("sip:bob@example.com", *routes)
+    world.run(33.0)
+    (bye,) = edge.heard("BYE")
+    assert bye.uri == "sip:192.0.2.10"
+    assert bye.headers.elements("route") == ["<sip:192.0.2.99;lr>", "<sip:alice@192.0.2.55>"]
+
+
+@pytest.mark.rfc("3261", "12.2.1.1")
+@pytest.mark.parametrize("breaks", [True, False])
+@pytest.mark.parametrize(
+    "fields",
+    [
+        ["Contact: <sip:alice@192.0.2.20>"],
+        ["Contact: <sip:alice@desk.example>"],
+        ["Contact: <sip:alice@192.0.2.77>", "Record-Route: <sip:192.0.2.20;lr>"],
+    ],
+)
+def test_that_bye_leaves_by_the_route_set_when_the_connection_is_gone(
+    world: World, breaks: bool, fields: list[str]
+) -> None:
+    alice, desk = world.phone("alice", transport="TCP"), world.phone("desk")
+    alice.acknowledges = False
+    world.names.hosts["desk.example"] = (0.1, desk.socket.address)
+    world.script("invite.sh", "SIP/2.0 200 OK\n\n")
+    alice.calls_up("sip:bob@example.com", *fields)
+    world.run(1.0)
+    if breaks:
+        world.socket.hangs_up("TCP", alice.socket.address)
+    else:
+        world.network.refusing.add(alice.socket.address)
+    world.run(40.0)
+    assert [bye.from_.tag is not None for bye in desk.heard("BYE")] == [True]
+    assert alice.heard("BYE") == []
+
+
+@pytest.mark.parametrize(
+    "contact", ["<sip:", "<sip:alice@gone.example>", "<tel:+49>", "<sip:alice@192.0.2.10>", "<sip:alice@192.0.2.98>"]
+)
+def test_a_bye_that_can_go_nowhere(world: World, contact: str) -> None:
+    """It came from where nobody is to be reached any more."""
+    alice = world.phone("alice")
+    alice.acknowledges = False
+    world.script("invite.sh", "SIP/2.0 200 OK\n\n")
+    alice.calls_up("sip:bob@example.com", f"Contact: {contact}")
+    world.run(1.0)
+    world.network.unreachable.add(alice.socket.address)
+    world.run(200.0)
+    assert not world.answered.dialogs
+    assert world.left() == []
+
+
+@pytest.mark.rfc("3050", "5.11.1-1")
 def test_the_ack_runs_the_script_that_asked_for_it(world: World) -> None:
     """Its actions have no effect; its cookie and CGI-AGAIN count, no more."""
     alice = world.phone("alice")
@@ -126,6 +185,26 @@ def test_the_ack_runs_the_script_that_asked_for_it(world: World) -> None:
     environment = world.runs[1].environment
     assert environment["REQUEST_METHOD"] == "ACK"
     assert environment["SCRIPT_COOKIE"] == "c"
+    call.then("BYE")
+
+
+@pytest.mark.rfc("3050", "5.5.1.7-2", "5.11.1")
+def test_an_ack_may_come_another_way_than_its_invite(world: World) -> None:
+    """It is end to end, and what it holds is for the script (RFC 3261 13.2.2.4)."""
+    alice, edge = world.phone("alice"), world.phone("edge", transport="TCP")
+    alice.acknowledges = False
+    world.script("invite.sh", "SIP/2.0 200 OK\n\nCGI-AGAIN yes SIP/2.0\n\n", "")
+    call = alice.calls_up("sip:bob@example.com")
+    world.run(0.1)
+    fields = ("Content-Type: a/b", "Content-Length: 6")
+    ack = alice.in_dialog(call, call.final, "ACK", 1, *fields).with_body(b"answer")
+    ack.headers.prepend("Via", "SIP/2.0/TCP 192.0.2.20;branch=z9hG4bKack")
+    edge.throw(bytes(ack))
+    world.run(1.0)
+    environment = world.runs[1].environment
+    found = [environment[name] for name in ("REMOTE_ADDR", "SERVER_TRANSPORT", "CONTENT_TYPE", "CONTENT_LENGTH")]
+    assert found == ["192.0.2.20", "tcp", "a/b", "6"]
+    assert world.runs[1].invocation.stdin == b"answer"
     call.then("BYE")
 
 
@@ -255,3 +334,12 @@ def test_the_ack_comes_while_another_run_is_under_way_and_the_bye_too(world: Wor
     world.run(5.0)
     assert bye.statuses == [200]
     assert world.events() == ["0.000 request", "1.000 ack"]
+
+
+@pytest.mark.rfc("3050", "5.6-8")
+def test_a_body_without_a_length_gets_the_right_one(world: World) -> None:
+    alice = world.phone("alice")
+    world.script("message.sh", "SIP/2.0 200 OK\nContent-Type: text/plain\n\nall of the rest\n")
+    call = alice.calls_up("sip:bob@example.com", method="MESSAGE")
+    world.run(1.0)
+    assert (call.final.body, call.final.headers.get("content-length")) == (b"all of the rest\n", "16")

@@ -4,8 +4,10 @@ from random import Random
 
 import pytest
 from phone import Call, Phone, Step
-from world import World
+from world import DOMAIN, World
 
+from sipcgi.cgi.routes import Route
+from sipcgi.engine.domains import DomainSettings
 from sipcgi.hosts.base import Outcome
 
 CALLS = 60
@@ -67,7 +69,8 @@ class Chance:
             steps.append((time, random.choice([100, 180, 183])))
         if random.random() < 0.8:
             time += random.choice([0.0, 0.1, 1.0, 20.0])
-            steps.append((time, random.choice([200, 200, 302, 404, 486, 500, 503, 603])))
+            status = random.choice([200, 200, 302, 404, 486, 500, 503, 603])
+            steps.append((time, status, *([f"Contact: <{random.choice(URIS)}>"] if status == 302 else [])))
         return steps  # type: ignore[return-value]
 
 
@@ -82,8 +85,12 @@ class Moody(Phone):
         super().request_received(request, server)  # type: ignore[arg-type]
 
 
-def play(seed: int, loss: float, takes: float) -> tuple[World, list[Call], list[Call]]:
+def play(seed: int, loss: float, takes: float, *, all_of_it: bool = False) -> tuple[World, list[Call], list[Call]]:
+    """`all_of_it`: the domain has a time for each group and follows redirections, scripts proxy through the routes."""
     world = World(seed)
+    if all_of_it:
+        world.domains.configure({DOMAIN: DomainSettings(recurse=True, group_timeout=5.0)})
+        world.routes(fallback=Route(script="", reroute=True))
     network = world.network
     network.loss, network.doubling = loss, loss
     network.delay, network.jitter = 0.01, 0.05
@@ -127,6 +134,19 @@ def cancel(call: Call) -> None:
 def test_whatever_scripts_and_phones_do(seed: int) -> None:
     takes = (0.0, 0.05, 0.6, 3.0)[seed % 4]
     world, invites, messages = play(seed, 0.0 if seed % 2 else 0.1, takes)
+    holds(world, invites, messages)
+    requests = len(invites) + len(messages)
+    assert len([line for line in world.lines("access") if "method=BYE" not in line]) == requests
+
+
+@pytest.mark.parametrize("seed", range(20, 40))
+def test_with_all_that_a_domain_and_a_route_may_ask_for(seed: int) -> None:
+    takes = (0.0, 0.05, 0.6, 3.0)[seed % 4]
+    holds(*play(seed, 0.0 if seed % 2 else 0.1, takes, all_of_it=True))
+
+
+def holds(world: World, invites: list[Call], messages: list[Call]) -> None:
+    """Whatever happened: one answer to each request, and nothing left."""
     for call in invites:
         finals = [status for status in call.statuses if status >= 200]
         assert finals, (call.request.call_id, call.statuses, call.failure)
@@ -140,5 +160,3 @@ def test_whatever_scripts_and_phones_do(seed: int) -> None:
         assert 408 not in finals
     assert world.left() == []
     assert world.transactions.waiting() == 0
-    requests = len(invites) + len(messages)
-    assert len([line for line in world.lines("access") if "method=BYE" not in line]) == requests

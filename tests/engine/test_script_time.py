@@ -12,6 +12,7 @@ def proxy(*fields: str, to: str = "sip:bob@192.0.2.20") -> str:
     return "\n".join([f"CGI-PROXY-REQUEST {to} SIP/2.0", *fields, "", ""])
 
 
+@pytest.mark.rfc("3050", "5.7-3", "5.8-1")
 def test_cgi_timeout_cancels_and_makes_a_local_408(world: World) -> None:
     """The 487 that follows is absorbed."""
     alice, bob, mail = world.phone("alice"), world.phone("bob"), world.phone("mail")
@@ -85,7 +86,7 @@ def test_a_2xx_that_crosses_the_timeout_is_forwarded(world: World) -> None:
     assert "1.200 server > mail CANCEL" in world.transcript()
 
 
-@pytest.mark.rfc("3050", "5.7")
+@pytest.mark.rfc("3050", "5.7-1", "5.7-2", "5.7-4")
 def test_expires_of_an_invite_is_also_kept_by_the_server(world: World) -> None:
     alice, bob = world.phone("alice"), world.phone("bob")
     bob.answers("INVITE", (0.1, 180))
@@ -93,9 +94,11 @@ def test_expires_of_an_invite_is_also_kept_by_the_server(world: World) -> None:
     call = alice.calls_up("sip:bob@example.com")
     world.run(2.9)
     assert call.statuses == [180]
+    world.transcript()
     world.run(3.1)
     assert call.statuses == [180, 408]
     assert bob.got.headers.get("expires") == "3"
+    assert "3.000 server > bob CANCEL" in world.transcript()
 
 
 def test_a_timeout_of_another_method_is_a_408_for_the_script_and_silence_for_the_caller(world: World) -> None:
@@ -197,6 +200,24 @@ def test_a_timer_run_that_does_nothing_while_nothing_is_pending(world: World, ou
     world.run(5.0)
     assert call.statuses == [180, 500]
     assert "2.000 server > alice 500 INVITE" in world.transcript()
+
+
+@pytest.mark.rfc("3050", "3.6", "5.6.1.2")
+def test_a_100_is_no_message_that_comes_first(world: World) -> None:
+    """What a timer run proxies is the initial request, as it came."""
+    alice, bob, carol = world.phone("alice"), world.phone("bob"), world.phone("carol")
+    bob.answers("INVITE", (0.1, 100), (9.0, 200))
+    first = proxy("Subject: for bob", "Content-Length: 0") + "CGI-AGAIN yes SIP/2.0\nCGI-After: 2\n\n"
+    world.script("invite.sh", first, proxy("X-New: 1", to="sip:carol@192.0.2.30"))
+    call = alice.calls_up("sip:bob@example.com", "Subject: original", "Content-Type: a/b", body=b"offer")
+    world.run(3.0)
+    assert world.events() == ["0.000 request", "2.000 timer"]
+    assert call.statuses == [100, 200]
+    assert (bob.got.headers.get("subject"), bob.got.body) == ("for bob", b"")
+    assert (carol.got.headers.get("subject"), carol.got.body) == ("original", b"offer")
+    names = {"REQUEST_METHOD", "REQUEST_URI", "RESPONSE_STATUS", "RESPONSE_TOKEN", "CONTENT_LENGTH", "CONTENT_TYPE"}
+    assert names.isdisjoint(world.runs[1].environment)
+    assert world.runs[1].environment["SIP_SUBJECT"] == "original"
 
 
 def test_a_timer_run_that_does_nothing_while_a_branch_is_pending(world: World) -> None:

@@ -134,6 +134,8 @@ def test_a_storm_of_other_requests(lossy: Callable[[int], World], seed: int) -> 
     assert len(bob.requests) == CALLS
 
 
+@pytest.mark.rfc("3261", "17.1.1.2-25", "17.1.2.2-12", "17.2.1-14", "17.2.2-10")
+@pytest.mark.rfc("6026", "7.1-6", "7.2-5", "8.4-13", "8.7-4")
 def test_nothing_is_left_64_t1_after_the_last_answer(lossy: Callable[[int], World]) -> None:
     world = lossy(99)
     callees(world)

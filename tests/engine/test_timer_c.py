@@ -4,7 +4,7 @@ import pytest
 from world import World
 
 
-@pytest.mark.rfc("3261", "16.8")
+@pytest.mark.rfc("3261", "16.6-48", "16.6-49", "16.8-1", "16.8-2")
 def test_timer_c_cancels_a_call_that_rings_for_ever(world: World) -> None:
     alice, bob = world.phone("alice"), world.phone("bob")
     world.registers(bob)
@@ -24,7 +24,7 @@ def test_timer_c_cancels_a_call_that_rings_for_ever(world: World) -> None:
     assert call.statuses == [180, 487]
 
 
-@pytest.mark.rfc("3261", "16.7")
+@pytest.mark.rfc("3261", "16.7-4", "16.7-5")
 def test_every_provisional_response_starts_timer_c_again_but_a_100(world: World) -> None:
     """16.7 item 2."""
     alice, bob = world.phone("alice"), world.phone("bob")
@@ -91,3 +91,16 @@ def test_another_request_with_a_silent_branch_takes_the_answer_of_the_other(worl
     call = alice.calls_up("sip:bob@example.com", method="MESSAGE")
     world.run(2.0)
     assert call.statuses == [200]
+
+
+@pytest.mark.rfc("3261", "16.8-3")
+def test_timer_c_without_any_provisional_response_is_a_408(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Timer B would come first, with the timers as they are."""
+    monkeypatch.setattr("sipcgi.engine.branch.TIMER_C", 10.0)
+    alice = world.phone("alice")
+    call = alice.calls_up("sip:nobody@192.0.2.99")
+    world.run(60.0)
+    sent = world.transcript().splitlines()
+    assert call.final.status == 408
+    assert "10.000 server > alice 408 INVITE" in sent
+    assert not [line for line in sent if "CANCEL" in line]

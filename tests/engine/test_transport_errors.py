@@ -22,7 +22,7 @@ def test_a_callee_that_becomes_unreachable_while_it_is_called(world: World) -> N
     assert "0.500 server > alice 500 INVITE" in world.transcript()
 
 
-@pytest.mark.rfc("6026", "8.8")
+@pytest.mark.rfc("6026", "6-2", "8.8-1")
 def test_a_caller_that_becomes_unreachable_gets_its_answer_later(world: World) -> None:
     alice, bob = world.phone("alice"), world.phone("bob")
     world.registers(bob)
@@ -85,6 +85,53 @@ def test_a_connection_that_is_lost_is_told_to_those_who_wait_on_it(world: World)
     assert other.statuses == [100]
 
 
+@pytest.mark.rfc("5923", "8.1-13")
+def test_a_cancel_over_a_new_connection(world: World) -> None:
+    alice, bob = world.phone("alice"), world.phone("bob", transport="TCP")
+    world.registers(bob)
+    bob.answers("INVITE", (0.1, 180))
+    call = alice.calls_up("sip:bob@example.com")
+    world.run(1.0)
+    world.socket.hangs_up("TCP", bob.socket.address)
+    call.cancel()
+    world.run(2.0)
+    assert len(bob.heard("CANCEL")) == 0  # a transaction took it
+    assert call.statuses == [180, 487]
+    assert "1.000 server > bob CANCEL" in world.transcript()
+
+
+@pytest.mark.rfc("5923", "8.1-13")
+def test_an_ack_over_a_new_connection(world: World) -> None:
+    """The answer came over one that the callee opened."""
+    alice, bob = world.phone("alice"), world.phone("bob", transport="TCP")
+    world.registers(bob)
+    bob.answers("INVITE", (0.1, 180), (1.0, 486))
+    call = alice.calls_up("sip:bob@example.com")
+    world.run(0.5)
+    world.socket.hangs_up("TCP", bob.socket.address)
+    world.run(2.0)
+    assert call.statuses == [180, 486]
+    assert "1.000 server > bob ACK" in world.transcript()
+
+
+def test_a_cancel_on_a_registered_flow_that_is_gone(world: World) -> None:
+    """Nothing but the flow leads there (RFC 5626 5.3)."""
+    alice, bob = world.phone("alice"), world.phone("bob", transport="TCP")
+    contact = f'Contact: <{bob.contact}>;reg-id=1;+sip.instance="<urn:uuid:1>"'
+    bob.calls_up(
+        "sip:example.com", contact, "To: <sip:bob@example.com>", "Supported: path, outbound", method="REGISTER"
+    )
+    bob.answers("INVITE", (0.1, 180))
+    call = alice.calls_up("sip:bob@example.com")
+    world.run(1.0)
+    world.socket.hangs_up("TCP", bob.socket.address)
+    call.cancel()
+    world.run(40.0)
+    assert "CANCEL" not in "".join(line for line in world.transcript().splitlines() if "> bob" in line)
+    assert call.final.status in (480, 487)
+
+
+@pytest.mark.rfc("3261", "16.9-1")
 def test_a_script_hears_of_a_503(world: World) -> None:
     alice, bob, mail = world.phone("alice"), world.phone("bob"), world.phone("mail")
     world.network.unreachable.add(bob.socket.address)
@@ -124,7 +171,7 @@ def test_all_contacts_are_off(world: World) -> None:
     assert call.statuses == [500]
 
 
-@pytest.mark.rfc("3261", "16.7")
+@pytest.mark.rfc("3261", "16.7-6")
 def test_a_response_that_has_no_via_left_is_no_answer(world: World) -> None:
     """Item 3: it was not meant for our upstream. The caller gets a 500 rather than nothing."""
     alice, bob = world.phone("alice"), world.phone("bob")

@@ -22,11 +22,14 @@ from sipcgi.engine.dispatch import Dispatch
 from sipcgi.engine.domains import Domains
 from sipcgi.engine.large import LargeRequests
 from sipcgi.engine.location_service import LocationService
+from sipcgi.engine.originated import Originated
+from sipcgi.engine.overload import Overload
 from sipcgi.engine.policy import Policy
 from sipcgi.engine.registrar_service import RegistrarService
 from sipcgi.engine.transactions import Transactions
 from sipcgi.errors import Unreachable
 from sipcgi.flow import Flow, HostPort
+from sipcgi.hosts.limit import LimitedHost
 from sipcgi.ids import Ids
 from sipcgi.logs import Log
 from sipcgi.net.address import numeric
@@ -58,6 +61,7 @@ class Names:
 
     def resolve_now(self, uri: SipUri) -> list[Target] | None:
         transport = (uri.params.get("transport") or "udp").upper()
+        uri = uri.with_(host=uri.params.get("maddr") or uri.host)  # TARGET, as RFC 3263 section 4 has it
         if numeric(uri.host) is not None:
             return [Target(transport, HostPort(uri.address, uri.port or 5060))]
         if uri.address in self.hosts and self.hosts[uri.address][0]:
@@ -96,6 +100,7 @@ class World:
         self.socket = Socket(network, SERVER, "server", self.receive, self.log)
         timers, ids = network.timers, Ids(random=Random(seed).randbytes)
         self.host = FakeHost(network)
+        self.limited = LimitedHost(self.host, timers, 1000)
         self.names = Names()
         self.store = MemoryStore()
         self.domains = Domains([DOMAIN], self.socket.is_ours)
@@ -110,25 +115,30 @@ class World:
             log=self.log,
             spawn=self.spawn,
             transactions=self.transactions,
-            locations=LocationService(self.store, self.domains, timers),
+            locations=LocationService(self.store, self.domains, timers, self.socket.is_open),
             answered=self.answered,
             large=LargeRequests(self.socket, timers),  # type: ignore[arg-type]
+            overload=Overload(self.log, timers),
+            originated=Originated(),
         )
-        self.answered.core = self.core
-        registrar = RegistrarService(self.store, self.domains, timers.now, lambda: "Thu, 01 Jan 1970 00:00:00 GMT")
+        self.answered.core = self.core.originated.core = self.core
+        reachable = self.core.locations.reachable
+        registrar = RegistrarService(reachable, self.domains, timers.now, lambda: "Thu, 01 Jan 1970 00:00:00 GMT")
         self.dispatch = Dispatch(self.core, registrar, self.policy([]))
         self.transactions.core = self.dispatch
         self.socket.failed = self.lost
+        self.socket.closed.add("WS")  # RFC 7118 4: nobody is called over it who did not come
         self.phones: list[Phone] = []
         self.said = ""
 
     def policy(self, routes: Sequence[Route], fallback: Route | None = None) -> Policy:
         scripts = Scripts(
             directory=self.host,  # type: ignore[arg-type]
-            host=self.host,
+            host=self.limited,
             server_environment={"PATH": "/usr/bin:/bin"},
             server_name=DOMAIN,
             software="sipcgi/test",
+            guard=False,
         )
         return Policy(Routes(routes), scripts, [ip_network(TRUSTED)], fallback or Route(script=""))
 
@@ -137,6 +147,7 @@ class World:
 
     def lost(self, flow: Flow) -> None:
         self.core.large.lost(flow)
+        self.dispatch.failover.lost(flow)
         self.transactions.lost(flow)
 
     def spawn(self, function: Callable[..., Awaitable[Any]], *arguments: Any) -> None:
@@ -160,11 +171,14 @@ class World:
         self.phones.append(phone)
         return phone
 
-    def registers(self, phone: Phone, *, user: str = "", q: float = 1.0, flow: bool = False) -> None:
+    def registers(
+        self, phone: Phone, *, user: str = "", q: float = 1.0, flow: bool = False, secure: bool = False
+    ) -> None:
         """A binding that is there already."""
         aor = f"{user or phone.name}@{DOMAIN}"
         way = Flow("UDP", SERVER, phone.socket.address) if flow else None
-        binding = Binding(f"<{phone.contact}>", phone.contact, q, inf, "registered", 1, way)
+        contact = phone.contact.replace("sip:", "sips:") if secure else phone.contact
+        binding = Binding(f"<{contact}>", contact, q, inf, "registered", 1, way)
         binding.expires_at = self.network.now + 7200
         self.store.replace(aor, [*self.store.bindings(aor, self.network.now), binding])
 
@@ -205,17 +219,21 @@ class World:
 
     def lines(self, kind: str) -> list[str]:
         """The log lines of a kind."""
-        self.said += self.log.take().decode()
+        while lines := self.log.take():
+            self.said += lines.decode()
         return [line.split(" ", 2)[2] for line in self.said.splitlines() if line.split(" ", 2)[1] == kind]
 
     def left(self) -> list[object]:
         """What is still remembered of transactions, timers and dialogs: nothing, when all is over."""
         transactions = self.transactions
-        timers = [timer for timer in self.network.timers.heap if timer.callback is not None]
         return [
             *transactions.clients.values(),
             *transactions.servers.values(),
+            *transactions.responded.values(),
+            *self.dispatch.failover.sent.values(),
+            *self.core.locations.late.hunts,
             *transactions.awaited.peers,
             *self.answered.dialogs.values(),
-            *timers,
+            *self.core.originated.legs.values(),
+            *self.network.timers.waiting(),
         ]

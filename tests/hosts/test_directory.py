@@ -1,6 +1,7 @@
 """Which scripts there are, how each one is started, and what is said about those that cannot be."""
 
 import os
+import resource
 import shlex
 import time
 from pathlib import Path
@@ -150,6 +151,7 @@ def test_not_executable_with_a_known_ending(
     assert scripts.describe(path) == f"{os.path.basename(program)} (not executable)"
 
 
+@pytest.mark.rfc("3050", "5.4-1")
 def test_executable_is_started_as_it_is(scripts: ScriptDirectory, folder: Path) -> None:
     path = write(folder / "block.pl", "#! /bin/sh\n")
     assert scripts.command(path) == [path]
@@ -275,6 +277,19 @@ def test_what_is_wrong(scripts: ScriptDirectory, folder: Path, name: str, text: 
     assert only_problem(scripts, path) == problem.format(
         name=name, path=path, endings=" ".join(INTERPRETERS), crlf="with which it does not start"
     )
+
+
+def test_a_script_that_cannot_be_read_for_want_of_descriptors_is_not_called_empty(
+    scripts: ScriptDirectory, folder: Path
+) -> None:
+    path = write(folder / "block.sh")
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, hard))
+    try:
+        problems = scripts.problems(path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert problems == []
 
 
 def test_the_line_names_an_interpreter_that_lives_elsewhere(scripts: ScriptDirectory, folder: Path) -> None:

@@ -30,6 +30,7 @@ def gone(pid: int) -> bool:
         return True
 
 
+@pytest.mark.rfc("3050", "5.6-2", "5.6-3")
 async def test_a_script_that_takes_too_long(bench: Bench) -> None:
     outcome = await bench.sh("echo early; exec sleep 60", timeout=0.2)
     assert outcome.timed_out

@@ -10,6 +10,7 @@ import trio
 import trio.lowlevel
 import trustme
 
+from sipcgi.errors import Closed
 from sipcgi.flow import Flow, HostPort
 from sipcgi.logs import Log
 from sipcgi.net.endpoint import TlsSettings
@@ -32,6 +33,7 @@ class Heard:
 
     messages: list[tuple[Request | Response, Flow]] = field(default_factory=list)
     failures: list[tuple[Flow, str]] = field(default_factory=list)
+    closed: list[Flow] = field(default_factory=list)
     error: Exception | None = None
 
     def receive(self, message: Request | Response, flow: Flow) -> None:
@@ -40,7 +42,10 @@ class Heard:
             raise self.error
 
     def failed(self, flow: Flow, error: Exception) -> None:
-        self.failures.append((flow, str(error)))
+        if isinstance(error, Closed):
+            self.closed.append(flow)
+        else:
+            self.failures.append((flow, str(error)))
 
     async def one(self) -> tuple[Request | Response, Flow]:
         """The next message."""
@@ -52,6 +57,20 @@ async def _until(condition) -> None:
     with trio.fail_after(5):
         while not condition():
             await trio.lowlevel.checkpoint()
+
+
+class Steps(trio.abc.Instrument):
+    """How many messages are heard at most before the loop turns to another task."""
+
+    def __init__(self, heard: Heard) -> None:
+        self.heard = heard
+        self.before = self.most = 0
+
+    def before_task_step(self, task: trio.lowlevel.Task) -> None:
+        self.before = len(self.heard.messages)
+
+    def after_task_step(self, task: trio.lowlevel.Task) -> None:
+        self.most = max(self.most, len(self.heard.messages) - self.before)
 
 
 class _Peer:
@@ -144,6 +163,14 @@ def local():
 @pytest.fixture
 def heard():
     return Heard()
+
+
+@pytest.fixture
+async def steps(heard):
+    steps = Steps(heard)
+    trio.lowlevel.add_instrument(steps)
+    yield steps
+    trio.lowlevel.remove_instrument(steps)
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ def closed_port(host="127.0.0.1"):
         return HostPort(host, sock.getsockname()[1])
 
 
-@pytest.mark.rfc("3261", "18.4")
+@pytest.mark.rfc("3261", "18.4-1")
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
 async def test_a_closed_port_is_told_with_its_flow(transport, nursery, heard, Listener, until, host):
     try:
@@ -92,7 +92,7 @@ class Queue:
         return b"", [noise, (socket.IPPROTO_IP, 11, error), (socket.IPPROTO_IP, 11, b"short")], 0, ("192.0.2.9", number)
 
 
-@pytest.mark.rfc("3261", "18.4")
+@pytest.mark.rfc("3261", "18.4-1", "18.4-2")
 def test_which_errors_are_failures():
     queue = Queue(
         (2, 3, 0),  # network,

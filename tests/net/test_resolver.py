@@ -120,9 +120,10 @@ def resolver_for(server, hosts, clock, unrouted):
             raise Unreachable(host)
         return "source"
 
-    def make(*supported, attempt=1.0):
+    def make(*supported, attempt=1.0, **options):
         dns = Dns([server.address], attempt=attempt, now=lambda: clock[0])
-        return Resolver(lambda: set(supported), dns=dns, hosts=hosts, random=lambda: 0.0, sources=Sources(source))
+        sources = Sources(source)
+        return Resolver(lambda: set(supported), dns=dns, hosts=hosts, random=lambda: 0.0, sources=sources, **options)
 
     return make
 
@@ -144,7 +145,7 @@ async def found(resolver, uri):
 # Addresses
 
 
-@pytest.mark.rfc("3263", "4.1")
+@pytest.mark.rfc("3263", "4.1-1", "4.1-2")
 @pytest.mark.parametrize(
     ("uri", "target"),
     [
@@ -184,7 +185,7 @@ async def test_localhost_is_known_here(host, resolver_for):
 # The transport
 
 
-@pytest.mark.rfc("3263", "4.1")
+@pytest.mark.rfc("3263", "4.1-4", "4.1-6")
 async def test_naptr_names_the_transport_that_the_domain_prefers_and_we_have(resolver_for, server):
     """The example of the RFC: the client supports TCP and UDP."""
     assert await found(resolver_for(UDP, TCP), "sip:user@school.example.com") == [
@@ -197,7 +198,8 @@ async def test_naptr_names_the_transport_that_the_domain_prefers_and_we_have(res
     assert await found(resolver_for(UDP), "sip:user@school.example.com") == ["UDP 192.0.2.1:5060"]
 
 
-@pytest.mark.rfc("3263", "4.1")
+@pytest.mark.rfc("3261", "16.6-26")
+@pytest.mark.rfc("3263", "4.1-5", "4.1-15")
 async def test_sips_takes_only_what_is_sips(resolver_for, resolver):
     assert await found(resolver_for(UDP, TCP, TLS), "sips:school.example.com") == ["TLS 192.0.2.1:5061"]
     assert await found(resolver_for(UDP, TCP, TLS), "sips:srv.example.com") == ["TLS 192.0.2.2:5063"]
@@ -206,8 +208,22 @@ async def test_sips_takes_only_what_is_sips(resolver_for, resolver):
         await resolver.resolve(SipUri.parse("sips:school.example.com"))
 
 
+@pytest.mark.rfc("3263", "7-1", "7-2")
+async def test_an_alarm_when_a_domain_offers_sips_no_more(resolver_for, server, clock):
+    said = []
+    resolver = resolver_for(UDP, TCP, TLS, alarm=said.append)
+    assert await found(resolver, "sip:school.example.com") == ["TLS 192.0.2.1:5061"]
+    server.write(ZONE.replace('school    60 NAPTR 50  50 "s" "SIPS+D2T" "" _sips._tcp.school', ""))
+    assert await found(resolver, "sip:school.example.com") == ["TLS 192.0.2.1:5061"]
+    assert said == []
+    clock[0] += 61
+    assert await found(resolver, "sip:school.example.com") == ["TCP 192.0.2.1:5060", "TCP 192.0.2.2:5060"]
+    assert said == ["school.example.com: its NAPTR records offer SIPS no more: an attack on the DNS may be under way"]
+
+
+@pytest.mark.rfc("3263", "4.1-7")
 @pytest.mark.rfc("3403", "4.1")
-@pytest.mark.rfc("7118", "5.5")
+@pytest.mark.rfc("7118", "5.5", "9.2-1")
 async def test_of_several_orders_the_first_that_is_of_use_counts(resolver_for):
     every = [UDP, TCP, ("WS", False), ("WSS", False)]
     assert await found(resolver_for(*every), "sip:odd.example.com") == [
@@ -233,19 +249,20 @@ async def test_without_naptr_each_transport_is_looked_for(resolver, server, reso
     assert await found(resolver_for(TCP), "sip:srv.example.com") == ["TCP 192.0.2.2:5062"]
 
 
-@pytest.mark.rfc("3263", "4.2")
+@pytest.mark.rfc("3263", "4.1-15", "4.2")
 async def test_without_any_of_them_it_is_udp_to_the_address_of_the_domain(resolver):
     assert await found(resolver, "sip:example.com") == ["UDP 192.0.2.9:5060"]
 
 
-@pytest.mark.rfc("3263", "4.2")
-async def test_with_a_port_only_addresses_are_looked_for(resolver, server):
+@pytest.mark.rfc("3263", "4.1-3", "4.2")
+async def test_with_a_port_only_addresses_are_looked_for(resolver, resolver_for, server):
     assert await found(resolver, "sip:srv.example.com:5060") == ["UDP 192.0.2.82:5060"]
     assert await found(resolver, "sip:srv.example.com:5070;transport=tcp") == ["TCP 192.0.2.82:5070"]
-    assert server.asked == ["A srv.example.com"]
+    assert await found(resolver_for(UDP, TLS), "sips:srv.example.com:5070") == ["TLS 192.0.2.82:5070"]
+    assert {*server.asked} == {"A srv.example.com"}
 
 
-@pytest.mark.rfc("3263", "4.2")
+@pytest.mark.rfc("3263", "4.1-1", "4.2")
 async def test_with_a_transport_its_srv_records_are_looked_for(resolver_for, server):
     resolver = resolver_for(UDP, TCP, TLS, ("WS", False))
     assert await found(resolver, "sip:srv.example.com;transport=tcp") == ["TCP 192.0.2.2:5062"]
@@ -263,6 +280,7 @@ async def test_maddr_stands_in_for_the_host(resolver):
 # Servers and addresses
 
 
+@pytest.mark.rfc("3263", "4.2-1")
 @pytest.mark.rfc("2782", "Usage rules")
 async def test_servers_by_priority_and_weight(resolver_for, server, hosts):
     draws = iter([0.1, 0.9])

@@ -6,12 +6,14 @@ TRANSACTION = bytes.fromhex("b7e7a701bc34d686fa87dfae")
 REQUEST = bytes.fromhex("00010000 2112a442".replace(" ", "")) + TRANSACTION
 
 
+@pytest.mark.rfc("5626", "8-1")
 @pytest.mark.rfc("5769", "2.2")
 def test_the_address_is_that_of_the_test_vector():
     response = answer(REQUEST, "192.0.2.1", 32853)
     assert response == bytes.fromhex("0101000c2112a442") + TRANSACTION + bytes.fromhex("002000080001a147e112a643")
 
 
+@pytest.mark.rfc("5626", "8-1")
 @pytest.mark.rfc("5769", "2.3")
 def test_the_ipv6_address_is_that_of_the_test_vector():
     response = answer(REQUEST, "2001:db8:1234:5678:11:2233:4455:6677", 32853)

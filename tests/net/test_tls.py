@@ -102,6 +102,7 @@ async def plain(server) -> trio.SocketStream:
 # Who comes to us
 
 
+@pytest.mark.rfc("3263", "5-1")
 @pytest.mark.rfc("3261", "26.2.1")
 async def test_a_request_and_its_response_on_one_connection(transport, server, caller, heard):
     await caller.send_all(OPTIONS[:40])
@@ -202,6 +203,7 @@ async def test_a_fatal_mistake_is_answered_before_the_goodbye(caller):
     assert await read(caller) == b""
 
 
+@pytest.mark.rfc("5923", "8.3-2", "8.3-3")
 @pytest.mark.rfc("5246", "7.2.1")
 async def test_goodbyes(transport, server, authority, heard, until):
     async with secure(server, authority.client()) as caller:
@@ -209,6 +211,10 @@ async def test_goodbyes(transport, server, authority, heard, until):
         _, flow = await heard.one()
         transport._pool.by_number[flow.connection].end("closed")
         assert await read(caller) == b""  # a close_notify, else SSLStream would raise
+        with suppress(trio.BrokenResourceError):
+            await caller.send_all(OPTIONS)
+        await until(lambda: not transport._pool.by_number)
+        assert heard.messages == []
     async with secure(server, authority.client()) as caller:
         await caller.send_all(OPTIONS)
         await heard.one()
@@ -247,7 +253,7 @@ async def test_a_handshake_takes_no_longer_than_five_seconds(heard, log, setting
 
 
 async def test_connections_without_a_handshake_count(transport, server, log):
-    transport._pool.most = 4
+    transport._pool.most = 2
     async with await plain(server), await plain(server), await plain(server) as three:
         assert await read(three) == b""
     assert b"127.0.0.1: too many connections" in log.take()
@@ -256,6 +262,7 @@ async def test_connections_without_a_handshake_count(transport, server, log):
 # To whom we go
 
 
+@pytest.mark.rfc("5923", "8.1-4")
 @pytest.mark.rfc("3261", "26.3.1")
 async def test_a_server_with_the_certificate_of_its_name(transport, server, peer, heard):
     flow = transport.flow_to("TLS", peer.address, "Peer.example.com.")
@@ -350,6 +357,7 @@ async def test_a_server_that_says_nothing_gets_no_more_than_a_few_messages(trans
         transport.send(b"one more", flow)
 
 
+@pytest.mark.rfc("3263", "5-1")
 @pytest.mark.rfc("3261", "18.2.2")
 async def test_a_response_after_the_end_of_its_connection(transport, server, caller, peer, heard, until):
     port = peer.address.port
@@ -394,7 +402,7 @@ async def test_opening_again_takes_the_new_certificate_and_keeps_the_connections
         await caller.send_all(OPTIONS)
         _, flow = await heard.one()
         listener.tls = authority.settings("new.example.com", "127.0.0.1")
-        await transport.reopen(nursery, [listener])
+        await transport.open(nursery, [listener])
         assert local(transport) == server
         assert "new.example.com" in await names(server, authority)
         transport.send(b"answer", flow)
@@ -403,7 +411,7 @@ async def test_opening_again_takes_the_new_certificate_and_keeps_the_connections
         assert (await heard.one())[1] == flow
     listener.tls = TlsSettings(Path("/nowhere.pem"))
     with pytest.raises(OSError, match=r"tls://127\.0\.0\.1:0: tls\.certificate: /nowhere\.pem is not there"):
-        await transport.reopen(nursery, [listener])
+        await transport.open(nursery, [listener])
     assert "new.example.com" in await names(server, authority)
 
 
@@ -531,3 +539,10 @@ def test_before_the_handshake_there_is_no_goodbye_and_no_question(settings):
     assert server.answer() == b""
     assert server.pending
     assert not server.ready
+
+
+async def test_others_have_their_turn_between_the_messages_of_one_record(caller, heard, steps, until, monkeypatch):
+    monkeypatch.setattr(stream, "BUDGET", 0.0)
+    await caller.send_all(OPTIONS * 60)
+    await until(lambda: len(heard.messages) == 60)
+    assert steps.most <= tls.SLICE // len(OPTIONS) + 1

@@ -32,6 +32,15 @@ async def test_none_of_them_is_what_the_kernel_would_take(transport, nursery, Li
     assert transport.flow_to("UDP", HostPort("127.0.0.9", 5060)).local.host == "127.0.0.2"
 
 
+@pytest.mark.rfc("5658", "3.2")
+async def test_the_socket_that_is_named_is_taken(transport, nursery, Listener, local):
+    await transport.open(nursery, [Listener(host="127.0.0.2"), Listener(host="127.0.0.3", advertise="sip.example.com")])
+    peer = HostPort("127.0.0.9", 5060)
+    for index, sent_by in ((0, str(local(transport))), (1, f"sip.example.com:{local(transport, 1).port}")):
+        assert transport.flow_to("UDP", peer, None, sent_by).local == local(transport, index)
+    assert transport.flow_to("UDP", peer, None, "gone.example.com:5060").local.host == "127.0.0.2"
+
+
 async def test_an_address_of_a_wildcard_that_cannot_be_used_is_left_out(transport, nursery, monkeypatch, log, Listener):
     async def addresses(host):
         return ["192.0.2.99", "127.0.0.1"], []
@@ -65,7 +74,7 @@ async def test_opening_again_changes_only_what_is_to_change(transport, nursery, 
     await transport.open(nursery, [stays, goes])
     kept, gone = local(transport), local(transport, 1)
     stays.advertise = "sip.example.com"
-    await transport.reopen(nursery, [stays, Listener(host="127.0.0.3")])
+    await transport.open(nursery, [stays, Listener(host="127.0.0.3")])
     assert [url.rpartition(":")[0] for url in transport.listening()] == ["udp://127.0.0.1", "udp://127.0.0.3"]
     peer = HostPort("192.0.2.1", 5060)
     assert transport.sent_by(Flow("UDP", kept, peer)) == f"sip.example.com:{kept.port}"
@@ -132,3 +141,22 @@ async def test_no_port_is_the_default_one(heard, log, nursery, Listener):
         pytest.skip("5060 is taken")
     assert transport.is_ours("127.0.0.57", None)
     assert transport.is_ours("127.0.0.57", 5060)
+
+
+@pytest.mark.rfc("5626", "5.3.1")
+async def test_whether_a_flow_still_leads_to_its_peer(transport, nursery, Listener, local, until):
+    await transport.open(nursery, [Listener("udp"), Listener("tcp")])
+    (server,) = [HostPort(*url[6:].split(":")) for url in transport.listening() if url.startswith("tcp")]
+    server = HostPort(server.host, int(server.port))
+    udp = transport.flow_to("UDP", HostPort("127.0.0.9", 5060))
+    assert transport.is_open(udp)
+    assert not transport.is_open(udp._replace(local=HostPort("127.0.0.1", 1)))
+    with socket.create_connection(server) as caller:
+        await until(lambda: transport._pool.by_number)
+        flow = transport.flow_to("TCP", HostPort(*caller.getsockname()))
+        assert transport.is_open(flow)
+        assert not transport.is_open(flow._replace(connection=flow.connection - 1))
+    await until(lambda: not transport._pool.by_number)
+    assert not transport.is_open(flow)
+    transport.close()
+    assert not transport.is_open(udp)

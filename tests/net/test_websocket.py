@@ -148,7 +148,7 @@ async def reply(server, octets: bytes) -> bytes:
 # The handshake
 
 
-@pytest.mark.rfc("7118", "4.1")
+@pytest.mark.rfc("7118", "4.1-2")
 async def test_the_handshake_of_the_rfc(server):
     async with await trio.open_tcp_stream(*server) as caller:
         await caller.send_all(HANDSHAKE)
@@ -254,7 +254,7 @@ async def test_a_handshake_takes_no_longer_than_five_seconds(heard, log, autojum
 # Messages
 
 
-@pytest.mark.rfc("7118", "5")
+@pytest.mark.rfc("7118", "5-2")
 async def test_a_request_and_its_response(transport, server, browser, heard):
     await browser.send(TextMessage(OPTIONS))
     request, flow = await heard.one()
@@ -266,7 +266,7 @@ async def test_a_request_and_its_response(transport, server, browser, heard):
     assert await browser.hear() == "SIP/2.0 200 OK\r\n\r\n"
 
 
-@pytest.mark.rfc("7118", "4.2")
+@pytest.mark.rfc("7118", "4.2-1")
 @pytest.mark.parametrize("event", [TextMessage(MESSAGE), BytesMessage(MESSAGE.encode())])
 async def test_text_and_binary_without_content_length(browser, heard, event):
     await browser.send(event)
@@ -275,7 +275,7 @@ async def test_text_and_binary_without_content_length(browser, heard, event):
     assert request.headers.get("content-length") == "7"
 
 
-@pytest.mark.rfc("7118", "4.2")
+@pytest.mark.rfc("7118", "4.2-2")
 async def test_what_is_no_utf_8_leaves_in_binary(transport, browser, heard):
     await browser.send(TextMessage(OPTIONS))
     _, flow = await heard.one()
@@ -329,7 +329,7 @@ async def test_a_shorter_content_length_cuts_the_body(browser, heard):
     assert (await heard.one())[0].body == b"Gr"
 
 
-@pytest.mark.rfc("7118", "5")
+@pytest.mark.rfc("7118", "5-2")
 async def test_a_message_holds_no_second_one(browser, heard):
     await browser.send(TextMessage(OPTIONS + OPTIONS), TextMessage(OPTIONS))
     request, _ = await heard.one()
@@ -417,6 +417,7 @@ async def test_a_goodbye_is_answered(transport, browser, heard, until, close):
     assert await browser.below.receive_some() == b""
     await until(lambda: not transport._pool.by_number)
     assert heard.failures == []
+    assert heard.closed == [flow]
     with pytest.raises(Unreachable):
         transport.send(b"late", flow)
 

@@ -68,6 +68,7 @@ def test_printed_fields_replace_all_of_their_name(invite: Request) -> None:
     assert got == expected
 
 
+@pytest.mark.rfc("3050", "5.6.2.2-1")
 def test_removed_fields(invite: Request) -> None:
     got = lines(invite, Edits(remove=frozenset({"supported", "x-folded", "not-there"})))
     assert got == [line for line in ORIGINAL if not line.startswith(("Supported", "k:", "X-Folded"))]

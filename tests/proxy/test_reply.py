@@ -29,7 +29,8 @@ def request(*fields: str, method: str = "INVITE", to: str = "To: Bob <sip:bob@ex
     return message
 
 
-@pytest.mark.rfc("3261", "8.2.6.2")
+@pytest.mark.rfc("3050", "5.6.1.1-1", "5.6.1.1-2")
+@pytest.mark.rfc("3261", "8.2.6.2", "16.1-1")
 def test_a_redirection() -> None:
     action = Reply(302, "Moved Temporarily", Edits([("Contact", "<sip:bob@192.0.2.4>")]))
     assert bytes(reply(request(), action, to_tag="99")).decode().split("\r\n") == [
@@ -52,6 +53,7 @@ def test_a_missing_reason_is_the_standard_one() -> None:
     assert reply(request(), Reply(486, "At Lunch"), to_tag="99").reason == "At Lunch"
 
 
+@pytest.mark.rfc("3050", "5.6-8", "5.6.1.1-2")
 @pytest.mark.rfc("3261", "12.1.1")
 def test_a_2xx_with_body_and_record_route() -> None:
     action = Reply(200, "OK", Edits([("Content-Type", "application/sdp"), ("Content-Length", "77")], body=b"v=0\r\n"))

@@ -44,6 +44,11 @@ def goes_back_over_its_flow(via: str, contact: str, source: str, transport: str 
         ("192.0.2.4:5070", "<sip:bob@192.0.2.4:5070>", "192.0.2.4:5070", False),
         ("192.0.2.4", "<sip:bob@192.0.2.4>", "192.0.2.4:5060", False),
         ("192.0.2.4:5070;rport=5070", "<sip:bob@192.0.2.4:5070>", "192.0.2.4:5070", False),
+        # it asks for its flow
+        ("192.0.2.4", f"<sip:bob@192.0.2.4>;reg-id=1;{INSTANCE}", "192.0.2.4:5060", True),
+        ("192.0.2.4", f"<sip:bob@192.0.2.4;transport=tcp>;reg-id=1;{INSTANCE}", "192.0.2.4:5060", True),
+        ("192.0.2.4", "<sip:bob@192.0.2.4;ob>", "192.0.2.4:5060", True),
+        ("192.0.2.4", "<sips:bob@192.0.2.4;ob>", "192.0.2.4:5060", False),
         # a NAT has changed its address
         ("10.0.0.4:5070", "<sip:bob@10.0.0.4:5070>", "203.0.113.9:61000", True),
         ("10.0.0.4:5070;rport=61000;received=203.0.113.9", "<sip:bob@10.0.0.4:5070>", "203.0.113.9:61000", True),

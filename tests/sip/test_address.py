@@ -2,6 +2,7 @@ import pytest
 
 from sipcgi.errors import ParseError
 from sipcgi.sip.address import MOST_REMEMBERED, Address, parse_address
+from sipcgi.sip.grammar import MAX_ELEMENT
 from sipcgi.sip.params import Params
 from sipcgi.sip.uri import parse_uri
 
@@ -36,7 +37,7 @@ def test_addresses(text: str, display: str, uri: str, params: str, printed: str)
     [
         "", "*", "Alice", "<sip:a@b", "Alice <>", "< sip:a@b>", "<sip:a@b >", '"Alice <sip:a@b>', '"Alice" sip:a@b',
         "Bell, Alexander <sip:a@b>", "a;b <sip:a@b>", "> <sip:a@b>", 'a "b" <sip:a@b>', "<sip:a@b>x", "<sip:a@b>;",
-        "<sip:a@b>;;", "<sip:a@b> <sip:c@d>",
+        "<sip:a@b>;;", "<sip:a@b> <sip:c@d>", f"{'a' * MAX_ELEMENT} <sip:a@b>",
     ],
 )  # fmt: skip
 def test_bad_addresses(text: str) -> None:
@@ -61,6 +62,21 @@ def test_without_brackets_the_parameters_are_those_of_the_field() -> None:
 def test_tag() -> None:
     assert Address.parse("<sip:a@b>;Tag=x").tag == "x"
     assert Address.parse("<sip:a@b>").tag is None
+
+
+@pytest.mark.rfc("3261", "25.1")
+@pytest.mark.parametrize(
+    ("text", "q"), [("", 1.0), (";q=0.5", 0.5), (";q=.125", 0.125), (";q=1.000", 1.0), (";Q=0", 0.0)]
+)
+def test_q(text: str, q: float) -> None:
+    assert Address.parse(f"<sip:a@b>{text}").q == q
+
+
+@pytest.mark.parametrize("q", ["1.1", "2", "-1", "0.1234", "x", "1,0", "0.\u0665", "."])
+def test_a_q_that_is_none(q: str) -> None:
+    with pytest.raises(ParseError) as caught:
+        _ = Address("", parse_uri("sip:a@b"), Params.parse("").with_("q", q)).q
+    assert caught.value.header == "contact"
 
 
 def test_lists() -> None:

@@ -98,7 +98,7 @@ def test_the_to_tag(to: str, line: str) -> None:
     assert "tag=new" not in printed(response(request(), 404))
 
 
-@pytest.mark.rfc("3261", "17.1.1.3")
+@pytest.mark.rfc("3261", "17.1.1.3-2", "17.1.1.3-3", "17.1.1.3-4", "17.1.1.3-5", "17.1.1.3-6", "17.1.1.3-7")
 def test_ack() -> None:
     answer = response(request(), 486, to_tag="314")
     assert (

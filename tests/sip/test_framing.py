@@ -55,7 +55,7 @@ def cseqs(items: list[Item | str]) -> list[int]:
     return [item.cseq.number for item in items if isinstance(item, Request)]
 
 
-@pytest.mark.rfc("3261", "18.3")
+@pytest.mark.rfc("3261", "18.3-4")
 def test_messages_one_after_the_other() -> None:
     items, closed = in_all_cuts(message(1) + message(2, b"two\r\n\r\n") + message(3, b"SIP") + message(4))
     assert cseqs(items) == [1, 2, 3, 4]
@@ -103,7 +103,8 @@ def test_a_bad_message_does_not_take_the_next_one_with_it() -> None:
     assert not closed
 
 
-@pytest.mark.rfc("3261", "20.14")
+@pytest.mark.rfc("4475", "3.1.2.3-2", "3.3.9-2")
+@pytest.mark.rfc("3261", "18.3-4", "20.14")
 @pytest.mark.parametrize(
     ("bad", "error"),
     [

@@ -1,7 +1,17 @@
 import pytest
 
 from sipcgi.errors import ParseError
-from sipcgi.sip.grammar import MAX_LIST, end_of_quoted, is_token, number, quote, split_list, split_outside, unquote
+from sipcgi.sip.grammar import (
+    MAX_LIST,
+    MAX_LIST_TEXT,
+    end_of_quoted,
+    is_token,
+    number,
+    quote,
+    split_list,
+    split_outside,
+    unquote,
+)
 
 
 @pytest.mark.rfc("3261", "25.1")
@@ -39,6 +49,7 @@ def test_a_number_has_a_limit() -> None:
 def test_quoted_strings() -> None:
     assert unquote('"a \\"b\\" \\\\ c"') == 'a "b" \\ c'
     assert unquote('"plain"') == "plain"
+    assert unquote('"\\\\\\" \\\\\\\\ \\a"') == '\\" \\\\ a'
     assert unquote("bare") == "bare"
     assert unquote('"') == '"'
     assert quote('a "b" \\ c') == '"a \\"b\\" \\\\ c"'
@@ -73,8 +84,11 @@ def test_lists_that_have_no_end(text: str) -> None:
 
 def test_a_list_has_a_limit() -> None:
     assert len(split_list("a," * MAX_LIST)) == MAX_LIST
-    with pytest.raises(ParseError, match="elements"):
-        split_list("a," * (MAX_LIST + 1))
+    for text in ("a," * (MAX_LIST + 1), "," * (MAX_LIST + 1), "<a>," * (MAX_LIST + 1), "," + '""' * 4 * MAX_LIST):
+        with pytest.raises(ParseError, match="elements"):
+            split_list(text)
+    with pytest.raises(ParseError, match="characters"):
+        split_list("," + "a" * MAX_LIST_TEXT)
 
 
 def test_split_outside_keeps_empty_pieces() -> None:

@@ -1,7 +1,7 @@
 import pytest
 
 from sipcgi.errors import ParseError
-from sipcgi.sip.grammar import MAX_HEADERS
+from sipcgi.sip.grammar import MAX_HEADERS, MAX_LIST, MAX_LIST_TEXT
 from sipcgi.sip.headers import Headers, canonical
 
 
@@ -120,6 +120,18 @@ def test_there_is_a_limit() -> None:
     with pytest.raises(ParseError, match="more than") as caught:
         Headers.parse(["A: b"] * (MAX_HEADERS + 1))
     assert caught.value.status == 513
+
+
+def test_the_elements_of_all_fields_of_a_name_have_one_limit() -> None:
+    headers = Headers.parse(["Route: a, b"] * (MAX_LIST // 2))
+    assert len(headers.elements("route")) == MAX_LIST
+    headers.add("Route", "c")
+    with pytest.raises(ParseError, match="elements"):
+        headers.elements("route")
+    long = Headers.parse(["Route: " + "a" * (MAX_LIST_TEXT // 2)] * 3)
+    with pytest.raises(ParseError, match="characters") as caught:
+        long.elements("route")
+    assert caught.value.header == "route"
 
 
 def test_add_and_insert() -> None:

@@ -69,6 +69,8 @@ def test_there_is_a_limit() -> None:
     for parse in (Params.parse, Params.parse_uri):
         with pytest.raises(ParseError, match="more than"):
             parse(text + ";one-more")
+        with pytest.raises(ParseError, match="more than"):
+            parse(";a" * (MAX_PARAMETERS + 1))
 
 
 def test_changed_copies() -> None:

@@ -2,7 +2,7 @@ import pytest
 
 from sipcgi.errors import ParseError
 from sipcgi.sip import build
-from sipcgi.sip.grammar import MAX_DATAGRAM, MAX_HEAD
+from sipcgi.sip.grammar import MAX_DATAGRAM, MAX_HEAD, MAX_LINES
 from sipcgi.sip.message import Request, Response
 from sipcgi.sip.parser import MessageError, answerable, parse, parse_head
 
@@ -64,7 +64,7 @@ def test_crlfs_before_the_start_line_are_nothing() -> None:
     assert parse(b"\r\n\r\n\r\n" + octets(INVITE)) == request()
 
 
-@pytest.mark.rfc("3261", "18.3")
+@pytest.mark.rfc("3261", "18.3-1")
 def test_octets_after_the_body_are_nothing() -> None:
     assert parse(octets(INVITE + "noise\n\nINVITE sip:x SIP/2.0")) == request()
 
@@ -74,7 +74,7 @@ def test_without_content_length_the_body_is_the_rest() -> None:
     assert request(INVITE.replace("Content-Length: 4\n", "")).body == b"body"
 
 
-@pytest.mark.rfc("3261", "18.3")
+@pytest.mark.rfc("3261", "18.3-2", "18.3-3")
 def test_a_body_shorter_than_its_content_length() -> None:
     error = refused(INVITE.replace("Length: 4", "Length: 5"))
     assert (error.status, error.header) == (400, "content-length")
@@ -158,6 +158,7 @@ def test_the_cseq_has_the_method_of_the_request() -> None:
     assert refused(INVITE.replace("314159 INVITE", "x INVITE")).header == "cseq"
 
 
+@pytest.mark.rfc("4475", "3.1.2.3-3", "3.1.2.3-4")
 @pytest.mark.parametrize("value", ["-999", "five", "+4", "4 4", "4,4", "", "0x4", "4_0", "٤", "99999999999", "4\x0b"])
 def test_bad_content_lengths(value: str) -> None:
     error = refused(INVITE.replace("Length: 4", f"Length: {value}"))
@@ -217,6 +218,11 @@ def test_limits() -> None:
     error = refused(too_many)
     assert error.status == 513
     assert error.message is not None
+    for lines in ("a\n", "X: y\n", " y\n"):
+        with pytest.raises(MessageError) as caught:
+            parse_head(octets(INVITE.replace("\n\n", "\n" + lines * MAX_LINES)))
+        assert (caught.value.status, caught.value.fatal) == (513, True)
+        assert caught.value.message is not None
     error = refused(octets(INVITE) + b" " * MAX_DATAGRAM)
     assert error.status == 513
     head = octets(INVITE).partition(b"\r\n\r\n")[0] + b"\r\nX: " + b"y" * MAX_HEAD

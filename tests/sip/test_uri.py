@@ -1,6 +1,7 @@
 import pytest
 
 from sipcgi.errors import ParseError
+from sipcgi.sip.grammar import MAX_ELEMENT
 from sipcgi.sip.params import Params
 from sipcgi.sip.uri import OtherUri, SipUri, TelUri, equivalent, escape, parse_hostport, parse_uri, unescape
 
@@ -78,6 +79,8 @@ def test_other_schemes_are_no_sip_uris() -> None:
 
 def test_long_uris_parse_too() -> None:
     assert sip("sip:" + "a" * 1000 + "@host").host == "host"
+    with pytest.raises(ParseError, match="too long"):
+        parse_uri("sip:" + "a" * MAX_ELEMENT + "@host")
 
 
 def test_short_uris_are_parsed_once() -> None:

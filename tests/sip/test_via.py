@@ -1,6 +1,7 @@
 import pytest
 
 from sipcgi.errors import ParseError
+from sipcgi.sip.grammar import MAX_ELEMENT
 from sipcgi.sip.via import Via
 
 
@@ -42,7 +43,7 @@ def test_vias(text: str, printed: str | None) -> None:
         "", "SIP/2.0/UDP", "SIP/2.0/UDP ", "SIP/2.0 host", "SIP/2.0/UDP/x host", "/2.0/UDP host", "SIP//UDP host",
         "SIP/2.0/ host", "SIP/2.0/UDP :]", "SIP/2.0/UDP host;", "SIP/2.0/UDP 192.0.2.15;;,;,,", "SIP/2.0/UDP host:",
         "SIP/2.0/UDP host:x", "SIP/2.0/UDP a b", "SIP/2.0/UDP host;branch=a;branch=b", "SIP/2.0/UDP host;branch=",
-        "SIP/2.0/UDP ho(st", ")", "SIP/2.0/UDP ho st)",
+        "SIP/2.0/UDP ho(st", ")", "SIP/2.0/UDP ho st)", "SIP/2.0/UDP host;branch=" + "a" * MAX_ELEMENT,
     ],
 )  # fmt: skip
 def test_bad_vias(text: str) -> None:

@@ -22,7 +22,7 @@ from sipcgi.logs import Log
 from sipcgi.registrar.bindings import Binding
 from sipcgi.registrar.saving import Saving
 from sipcgi.sip.uri import parse_uri
-from sipcgi.stores.database import Corrupt, Database, mistake, set_aside
+from sipcgi.stores.database import APPLICATION, Corrupt, Database, mistake, set_aside
 from sipcgi.stores.sqlite import GROUP, SqliteStore
 
 WALL = 1_800_000_000.0
@@ -346,7 +346,7 @@ def locked(store: SqliteStore, path: Path) -> Iterator[None]:
         yield
 
 
-@pytest.mark.rfc("3261", "10.3")
+@pytest.mark.rfc("3261", "10.3-5", "10.3-27")
 @pytest.mark.parametrize(
     ("trouble", "text"),
     [(full, "database or disk is full"), (failing, "disk I/O error"), (locked, "database is locked")],
@@ -534,10 +534,88 @@ def test_rows_that_somebody_else_wrote_are_left_out(disk: Disk) -> None:
 def test_a_file_of_a_later_version_is_left_alone(disk: Disk) -> None:
     disk.store().close()
     with reader(disk.path) as connection:
-        connection.execute("PRAGMA user_version = 2")
-    with pytest.raises(OSError, match="has version 2 of the schema, this server knows only 1"):
+        connection.execute("PRAGMA user_version = 3")
+    with pytest.raises(OSError, match="has version 3 of the schema, this server knows none above 2"):
         disk.store()
     assert disk.path.exists()
+
+
+FIRST_SCHEMA = """
+    CREATE TABLE bindings (
+        aor TEXT NOT NULL, position INTEGER NOT NULL, contact TEXT NOT NULL, uri TEXT NOT NULL, key TEXT NOT NULL,
+        q REAL NOT NULL, expires_at REAL NOT NULL, call_id TEXT NOT NULL, cseq INTEGER NOT NULL, flow TEXT,
+        path TEXT NOT NULL, PRIMARY KEY (aor, position)
+    ) WITHOUT ROWID
+"""
+INSTANCE = "urn:uuid:00000000-0000-1000-8000-000a95a0e128"
+
+
+def test_a_file_of_the_first_version_is_upgraded_with_all_that_is_in_it(disk: Disk) -> None:
+    contacts = [
+        "<sip:bob@h>",
+        f'"B\udcff" <sip:bob@h>;reg-id=7;+sip.instance="<{INSTANCE.upper()}>"',
+        f'<sip:bob@h2>;+SIP.instance="<{INSTANCE}>"',
+        f'<sip:bob@h>;reg-id=0;+sip.instance="<{INSTANCE}>"',
+        '<sip:bob@h;+sip.instance="nonsense',
+    ]
+    with reader(disk.path) as connection:
+        connection.execute(FIRST_SCHEMA)
+        connection.execute(f"PRAGMA application_id = {APPLICATION}")
+        connection.execute("PRAGMA user_version = 1")
+        for number, contact in enumerate(contacts):
+            text = contact.encode("utf-8", "surrogatepass")
+            row = (
+                BOB,
+                number,
+                text,
+                "sip:bob@h",
+                "sip:bob@h:",
+                0.5,
+                WALL + 900,
+                "1@h",
+                3,
+                "UDP 192.0.2.1:5060 [::1]:7",
+            )
+            connection.execute("INSERT INTO bindings VALUES (?, ?, CAST(? AS TEXT), ?, ?, ?, ?, ?, ?, ?, '')", row)
+    store = disk.store()
+    found = store.bindings(BOB, 0.0)
+    assert [one.contact for one in found] == contacts
+    assert [(one.instance, one.reg_id) for one in found] == [
+        ("", None), (INSTANCE, 7), (INSTANCE, None), ("", None), ("", None),
+    ]  # fmt: skip
+    assert {(one.q, one.expires_at, one.call_id, one.cseq) for one in found} == {(0.5, 900.0, "1@h", 3)}
+    store.replace(BOB, [binding("sip:bob@new", 500.0)])
+    assert [one.uri for one in disk.restart(store).bindings(BOB, 0.0)] == ["sip:bob@new"]
+    with reader(disk.path) as connection:
+        assert connection.execute("PRAGMA user_version").fetchone() == (2,)
+
+
+@pytest.mark.rfc("5626", "6")
+def test_instance_and_flow_are_kept(disk: Disk) -> None:
+    kept = binding("sip:bob@h", flow=Flow("UDP", OURS, HostPort("198.51.100.7", 40000)))
+    kept.instance, kept.reg_id = INSTANCE, 3
+    store = disk.store()
+    store.replace(BOB, [kept])
+    assert disk.restart(store).bindings(BOB, 0.0) == [kept]
+
+
+@pytest.mark.rfc("5626", "7")
+def test_a_flow_ends_with_the_connections_of_the_process(disk: Disk) -> None:
+    """Not so the binding of one that can be called at its own address, or whose path leads to it."""
+    phone = HostPort("198.51.100.7", 40000)
+    outbound = binding("sip:outbound@h", flow=Flow("TCP", OURS, phone, 5))
+    outbound.instance, outbound.reg_id = INSTANCE, 1
+    behind_an_edge = binding("sip:edge@h")
+    behind_an_edge.instance, behind_an_edge.reg_id, behind_an_edge.path = INSTANCE, 2, ("<sip:edge.example;lr;ob>",)
+    browser = binding("sip:x@y.invalid", flow=Flow("WSS", OURS, phone, 6))
+    plain = binding("sip:plain@h", flow=Flow("TCP", OURS, phone, 7))
+    store = disk.store()
+    store.replace(BOB, [outbound, behind_an_edge, browser, plain])
+    store = disk.restart(store)
+    assert [one.uri for one in store.bindings(BOB, 0.0)] == ["sip:edge@h", "sip:plain@h"]
+    assert store.bindings(BOB, 0.0)[1].flow is None
+    store.close()
+    assert disk.rows("uri") == [("sip:edge@h",), ("sip:plain@h",)]
 
 
 def test_it_says_why_there_can_be_no_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

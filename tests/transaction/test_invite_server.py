@@ -12,7 +12,7 @@ TCP = Timers(reliable=True)
 BOTH = pytest.mark.parametrize("timers", [UDP, TCP], ids=["udp", "tcp"])
 
 
-@pytest.mark.rfc("3261", "17.2.1")
+@pytest.mark.rfc("3261", "17.2.1-1", "17.2.1-3")
 @BOTH
 def test_an_invite_is_passed_and_a_100_leaves_after_200_ms(play, timers):
     invite = play(InviteServer(), timers)
@@ -22,7 +22,7 @@ def test_an_invite_is_passed_and_a_100_leaves_after_200_ms(play, timers):
     assert invite.machine.state is State.PROCEEDING
 
 
-@pytest.mark.rfc("3261", "17.2.1")
+@pytest.mark.rfc("3261", "17.2.1-1")
 @pytest.mark.parametrize("answer", [Input.RESPONSE_1XX, Input.RESPONSE_2XX])
 def test_no_100_leaves_when_the_user_was_faster(play, answer):
     invite = play(InviteServer(), UDP)
@@ -32,7 +32,7 @@ def test_no_100_leaves_when_the_user_was_faster(play, answer):
     assert invite.sent == [(0.1, Effect.SEND)]
 
 
-@pytest.mark.rfc("3261", "17.2.1")
+@pytest.mark.rfc("3261", "17.2.1-4", "17.2.1-5")
 def test_a_repeated_invite_gets_the_last_provisional_response_and_is_not_passed(play):
     invite = play(InviteServer(), UDP)
     assert invite.step(Input.RESPONSE_1XX)[-1] is Effect.SEND
@@ -42,7 +42,7 @@ def test_a_repeated_invite_gets_the_last_provisional_response_and_is_not_passed(
     assert invite.told == [(0, Effect.PASS)]
 
 
-@pytest.mark.rfc("3261", "17.2.1")
+@pytest.mark.rfc("3261", "17.2.1-8", "17.2.1-9", "17.2.1-12")
 def test_a_refusal_is_repeated_up_to_every_t2_until_timer_h_tells_that_no_ack_came(play):
     invite = play(InviteServer(), UDP)
     invite.step(Input.RESPONSE_300_699)
@@ -52,7 +52,7 @@ def test_a_refusal_is_repeated_up_to_every_t2_until_timer_h_tells_that_no_ack_ca
     assert invite.told == [(0, Effect.PASS), (32, Effect.END), (32, Effect.TIMEOUT)]
 
 
-@pytest.mark.rfc("3261", "17.2.1")
+@pytest.mark.rfc("3261", "17.2.1-8", "17.2.1-9")
 def test_over_tcp_a_refusal_is_sent_once_and_waits_for_its_ack_all_the_same(play):
     invite = play(InviteServer(), TCP)
     invite.step(Input.RESPONSE_300_699)
@@ -61,14 +61,14 @@ def test_over_tcp_a_refusal_is_sent_once_and_waits_for_its_ack_all_the_same(play
     assert invite.told[1:] == [(32, Effect.END), (32, Effect.TIMEOUT)]
 
 
-@pytest.mark.rfc("3261", "17.2.1")
+@pytest.mark.rfc("3261", "17.2.1-10")
 def test_a_repeated_invite_gets_the_refusal_again(play):
     invite = play(InviteServer(), UDP)
     invite.step(Input.RESPONSE_300_699)
     assert invite.step(Input.REQUEST) == (Effect.RESEND,)
 
 
-@pytest.mark.rfc("3261", "17.2.1")
+@pytest.mark.rfc("3261", "17.2.1-11", "17.2.1-13")
 def test_the_ack_of_a_refusal_is_absorbed_and_ends_the_repetitions(play):
     invite = play(InviteServer(), UDP)
     invite.step(Input.RESPONSE_300_699)
@@ -91,7 +91,8 @@ def test_over_tcp_the_ack_of_a_refusal_ends_it(play):
     assert invite.told == [(0, Effect.PASS), (1, Effect.END)]
 
 
-@pytest.mark.rfc("6026", "7.1")
+@pytest.mark.rfc("3261", "17.2.1-6")
+@pytest.mark.rfc("6026", "7.1-1", "7.1-2", "7.1-3", "7.1-4", "7.1-5", "8.5-1", "8.5-2", "8.7-1", "8.7-2", "8.7-3")
 @BOTH
 def test_after_a_2xx_repeated_invites_are_absorbed_and_every_2xx_and_ack_goes_through(play, timers):
     invite = play(InviteServer(), timers)
@@ -125,7 +126,7 @@ def test_a_2xx_that_crossed_a_refusal_leaves_while_the_refusal_remains_the_one_t
     assert invite.machine.state is state
 
 
-@pytest.mark.rfc("6026", "7.1")
+@pytest.mark.rfc("6026", "7.1-7", "7.1-8", "8.8-1")
 @pytest.mark.parametrize(
     ("first", "state"),
     [

@@ -71,7 +71,8 @@ def old(text: str) -> str:
     return text.replace(";branch=z9hG4bKkjshdyff", "").replace(";branch=z9hG4bKnashds10", "")
 
 
-@pytest.mark.rfc("3261", "17.1.3")
+@pytest.mark.rfc("6026", "8.9-1")
+@pytest.mark.rfc("3261", "17.1.3", "18.1.2-2")
 def test_a_response_matches_by_the_branch_of_its_top_via_and_the_method_of_its_cseq() -> None:
     assert client_key(response(RINGING)) == ("z9hG4bK4b43c2ff8.1", "INVITE")
 

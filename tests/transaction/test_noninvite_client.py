@@ -12,7 +12,7 @@ TCP = Timers(reliable=True)
 FINALS = [Input.RESPONSE_2XX, Input.RESPONSE_300_699]
 
 
-@pytest.mark.rfc("3261", "17.1.2.2")
+@pytest.mark.rfc("3261", "17.1.2.2-1", "17.1.2.2-2", "17.1.2.2-3", "17.1.2.2-4")
 def test_a_request_without_answer_is_sent_again_at_intervals_up_to_t2_and_then_given_up(play):
     bye = play(NonInviteClient(), UDP)
     bye.until(100)
@@ -29,7 +29,7 @@ def test_over_tcp_it_is_sent_once(play):
     assert bye.told == [(32, Effect.END), (32, Effect.TIMEOUT)]
 
 
-@pytest.mark.rfc("3261", "17.1.2.2")
+@pytest.mark.rfc("3261", "17.1.2.2-5", "17.1.2.2-7", "17.1.2.2-8")
 def test_after_a_provisional_response_it_is_sent_again_every_t2(play):
     message = play(NonInviteClient(), UDP)
     message.until(0.6)
@@ -42,7 +42,7 @@ def test_after_a_provisional_response_it_is_sent_again_every_t2(play):
     assert message.told == [(0.6, Effect.PASS), (12, Effect.PASS), (32, Effect.END), (32, Effect.TIMEOUT)]
 
 
-@pytest.mark.rfc("3261", "17.1.2.2")
+@pytest.mark.rfc("3261", "17.1.2.2-6", "17.1.2.2-9", "17.1.2.2-10", "17.1.2.2-11")
 @pytest.mark.parametrize("final", FINALS)
 @pytest.mark.parametrize("first", [(), (Input.RESPONSE_1XX,)], ids=["trying", "proceeding"])
 def test_a_final_response_is_passed_once_and_its_repetitions_are_absorbed_for_t4(play, first, final):
@@ -56,7 +56,7 @@ def test_a_final_response_is_passed_once_and_its_repetitions_are_absorbed_for_t4
     assert options.told[-2:] == [(0, Effect.PASS), (5, Effect.END)]
 
 
-@pytest.mark.rfc("3261", "17.1.2.2")
+@pytest.mark.rfc("3261", "17.1.2.2-10")
 @pytest.mark.parametrize("final", FINALS)
 def test_over_tcp_a_final_response_ends_it_at_once(play, final):
     options = play(NonInviteClient(), TCP)
@@ -65,7 +65,7 @@ def test_over_tcp_a_final_response_ends_it_at_once(play, final):
     assert options.told == [(0, Effect.PASS), (0, Effect.END)]
 
 
-@pytest.mark.rfc("3261", "17.1.4")
+@pytest.mark.rfc("3261", "17.1.4-1")
 @pytest.mark.parametrize("first", [(), (Input.RESPONSE_1XX,)], ids=["trying", "proceeding"])
 def test_a_request_that_cannot_be_sent_ends_it_and_is_told(play, first):
     options = play(NonInviteClient(), UDP)

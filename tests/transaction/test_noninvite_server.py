@@ -20,7 +20,7 @@ def test_a_request_is_passed_once(play):
     assert bye.machine.state is State.TRYING
 
 
-@pytest.mark.rfc("3261", "17.2.2")
+@pytest.mark.rfc("3261", "17.2.2-6", "17.2.2-7", "17.2.2-9")
 @pytest.mark.parametrize("final", FINALS)
 def test_the_final_response_answers_every_repetition_for_64_t1(play, final):
     bye = play(NonInviteServer(), UDP)
@@ -34,7 +34,7 @@ def test_the_final_response_answers_every_repetition_for_64_t1(play, final):
     assert bye.told == [(0, Effect.PASS), (33, Effect.END)]
 
 
-@pytest.mark.rfc("3261", "17.2.2")
+@pytest.mark.rfc("3261", "17.2.2-6")
 @pytest.mark.parametrize("final", FINALS)
 def test_over_tcp_the_final_response_ends_it_at_once(play, final):
     bye = play(NonInviteServer(), TCP)
@@ -44,7 +44,7 @@ def test_over_tcp_the_final_response_ends_it_at_once(play, final):
     assert bye.told == [(0, Effect.PASS), (0, Effect.END)]
 
 
-@pytest.mark.rfc("3261", "17.2.2")
+@pytest.mark.rfc("3261", "17.2.2-8")
 @pytest.mark.parametrize("late", [*FINALS, Input.RESPONSE_1XX, Input.ABANDONED])
 def test_what_the_user_says_after_the_final_response_is_discarded(play, late):
     bye = play(NonInviteServer(), UDP)
@@ -52,7 +52,8 @@ def test_what_the_user_says_after_the_final_response_is_discarded(play, late):
     assert bye.step(late) == ()
 
 
-@pytest.mark.rfc("4320", "4.1")
+@pytest.mark.rfc("3261", "17.2.2-4")
+@pytest.mark.rfc("4320", "4.1-2", "4.1-3")
 @pytest.mark.parametrize("timers", [UDP, TCP], ids=["udp", "tcp"])
 def test_a_100_leaves_when_the_client_has_reset_timer_e_to_t2(play, timers):
     message = play(NonInviteServer(), timers)
@@ -71,7 +72,7 @@ def test_no_100_leaves_after_a_final_response(play):
     assert message.sent == [(3, Effect.SEND)]
 
 
-@pytest.mark.rfc("4320", "4.1")
+@pytest.mark.rfc("4320", "4.1-1")
 def test_no_provisional_response_of_the_user_ever_leaves(play):
     message = play(NonInviteServer(), UDP)
     assert message.step(Input.RESPONSE_1XX) == ()
@@ -80,7 +81,7 @@ def test_no_provisional_response_of_the_user_ever_leaves(play):
     assert message.sent == [(3.5, Effect.SEND_TRYING)]
 
 
-@pytest.mark.rfc("3261", "17.2.2")
+@pytest.mark.rfc("3261", "17.2.2-5")
 @pytest.mark.parametrize("final", FINALS)
 def test_a_final_response_after_the_100_completes_it(play, final):
     message = play(NonInviteServer(), UDP)

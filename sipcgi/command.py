@@ -1,0 +1,28 @@
+"""What must be known of the command before anything else is imported: a server may be told to stop while it loads."""
+
+import os
+import signal
+from collections.abc import Sequence
+
+
+def serves(arguments: Sequence[str]) -> bool:
+    """Whether the command is `serve`, as it is without the name of another."""
+    if not arguments or arguments[0] == "serve":
+        return True
+    return arguments[0][:1] == "-" and arguments[0].partition("=")[0] not in ("--help", "-h", "--version")
+
+
+def end_on_signals() -> None:
+    """Until the server looks after signals itself, SIGTERM and SIGINT end the process with status 0."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _end)
+    signal.signal(signal.SIGHUP, _wait)
+
+
+def _end(number: int, frame: object) -> None:
+    """There is nothing yet to be cleaned up, and what is being imported might swallow an exception."""
+    os._exit(0)
+
+
+def _wait(number: int, frame: object) -> None:
+    """The configuration is yet to be read. SIGHUP is not ignored as such, for scripts would inherit that."""

@@ -1,0 +1,53 @@
+"""What our own entries in the route set of a request say of it: its dialog, and the flow that it is to take.
+
+The contract's "In a dialog"; RFC 5626 5.3.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from sipcgi.errors import Refused
+from sipcgi.flow import Flow
+from sipcgi.proxy.route import Preprocessed
+
+if TYPE_CHECKING:
+    from sipcgi.engine.core import Core
+
+
+class OwnRoute(NamedTuple):
+    """`in_dialog`: a To tag and a token that we made for this dialog. `flow`: the way that the token names. `sent_by`:
+    the socket by which such a request leaves, as our Record-Route named it to this side (RFC 5658 3.2).
+    """
+
+    in_dialog: bool
+    flow: Flow | None
+    sent_by: str = ""
+
+
+NOTHING = OwnRoute(False, None)
+
+
+def own_route(core: Core, found: Preprocessed, arrival: Flow) -> OwnRoute:
+    """Of a request that came over `arrival`. Raises Refused: 403 for a token of a Path that is not ours, 430 for one
+    whose flow is gone (RFC 5626 5.3.1).
+    """
+    if not found.tokens:
+        return NOTHING
+    request, key = found.request, core.token_key
+    to_tag = request.to.tag
+    if to_tag is not None:
+        call_id, from_tag = request.call_id, request.from_.tag or ""
+        valid = [token for token in found.tokens if key.valid(token, call_id, from_tag, to_tag)]
+        if valid:  # of several, the last with a flow is the nearest to the other side
+            flows = [key.flow(token, call_id, from_tag) for token in reversed(valid)]
+            return OwnRoute(True, next(filter(None, flows), None), found.sent_by)
+    try:
+        flow = key.path_flow(found.tokens[0])
+    except ValueError:
+        raise Refused(403) from None
+    if flow is None or flow == arrival:  # 5.3: from the one to whom it leads, so that it goes somewhere else
+        return NOTHING
+    if not core.transport.is_open(flow):
+        raise Refused(430)
+    return OwnRoute(False, flow)

@@ -1,0 +1,42 @@
+"""The servers of a next hop (RFC 3263 section 4), at once where they are remembered, else as soon as they are found."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from sipcgi.errors import Unreachable
+from sipcgi.sip.uri import SipUri
+
+if TYPE_CHECKING:
+    from sipcgi.engine.core import Core
+    from sipcgi.net.resolver import Target as Server
+
+    Found = Callable[[list[Server]], None]
+
+
+def find_servers(core: Core, hop: SipUri, found: Found, nothing: Callable[[], None]) -> None:
+    """Calls one of both; `found` with the servers in the order in which they are to be tried. Raises what it raises."""
+    try:
+        servers = core.resolver.resolve_now(hop)
+    except Unreachable:
+        nothing()
+        return
+    if servers is None:
+        core.spawn(_ask, core, hop, found, nothing)
+    else:
+        found(servers)
+
+
+async def _ask(core: Core, hop: SipUri, found: Found, nothing: Callable[[], None]) -> None:
+    try:
+        servers = await core.resolver.resolve(hop)
+    except Unreachable:
+        nothing()
+        return
+    found(servers)
+
+
+def domain(hop: SipUri) -> str:
+    """What the certificate of a next hop must be for."""
+    return hop.params.get("maddr") or hop.host

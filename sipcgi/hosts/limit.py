@@ -1,0 +1,140 @@
+"""How many scripts run at once. What comes on top waits, and what would wait too long is refused in time.
+
+A server that starts whatever it is asked for answers nobody in time once more is asked than its processors can do.
+So runs wait in a line, and a line that moves too slowly takes no new ones: those who got in are served as fast as ever.
+One script never has all places: another's runs go on while it hangs.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+
+from sipcgi.hosts.base import Invocation, Outcome, Run, ScriptHost
+from sipcgi.timerqueue import Timer, TimerQueue
+
+TARGET = 0.1  # seconds that the first in line may have waited for new ones to be let in
+PATIENCE = 0.5  # seconds, then a run is refused: T1, at which the client asks again (RFC 3261 17.1.1.2)
+WAITING = 4  # in line for each place
+
+
+class LimitedRun:
+    """A run from being asked for to its end; the host below knows it from its start on."""
+
+    __slots__ = ("_host", "_over", "done", "invocation", "line", "run", "since", "stderr", "timer")
+
+    def __init__(
+        self,
+        host: LimitedHost,
+        line: Line,
+        invocation: Invocation,
+        done: Callable[[Outcome], None],
+        stderr: Callable[[str], None],
+    ) -> None:
+        self._host = host
+        self._over = False
+        self.line = line
+        self.invocation = invocation
+        self.done = done
+        self.stderr = stderr
+        self.since = 0.0
+        self.timer: Timer | None = None
+        self.run: Run | None = None
+
+    def end(self) -> None:
+        if self.run is not None:
+            self.run.end()
+        elif not self._over:
+            self._over = True
+            self._host.leave(self, Outcome(ended=True))
+
+
+class Line:
+    """The runs of one script. Those of transactions that are under way come before those for new requests."""
+
+    __slots__ = ("follow_ups", "new", "running")
+
+    def __init__(self) -> None:
+        self.running = 0
+        self.follow_ups: OrderedDict[LimitedRun, None] = OrderedDict()
+        self.new: OrderedDict[LimitedRun, None] = OrderedDict()
+
+    def first(self) -> tuple[bool, float]:
+        """What it has to say for being served next: the least goes first."""
+        waiting = self.follow_ups or self.new
+        return (not self.follow_ups, next(iter(waiting)).since)
+
+
+class LimitedHost:
+    """A ScriptHost over another one, with `most` places, of which one script has three quarters at most."""
+
+    def __init__(self, host: ScriptHost, timers: TimerQueue, most: int) -> None:
+        self.host = host
+        self.timers = timers
+        self.most = most
+        self.running = 0
+        self._lines: dict[str, Line] = {}
+
+    def full(self, name: str) -> bool:
+        """Whether a run of that script for a new request would come too late."""
+        line = self._lines.get(name)
+        if line is None or not line.new:
+            return False
+        first = next(iter(line.new))
+        return len(line.new) >= WAITING * self.most or self.timers.now() - first.since > TARGET
+
+    def start(
+        self, invocation: Invocation, done: Callable[[Outcome], None], stderr: Callable[[str], None]
+    ) -> LimitedRun:
+        """Starts a run, or has it wait for its turn. The time limit of the run counts from its turn on."""
+        line = self._lines.setdefault(invocation.name, Line())
+        run = LimitedRun(self, line, invocation, done, stderr)
+        if self._has_place(line) and not (invocation.refusable and (line.new or line.follow_ups)):
+            self._begin(run)
+            return run
+        run.since = self.timers.now()
+        if invocation.refusable:
+            line.new[run] = None
+            run.timer = self.timers.start(PATIENCE, self.leave, run, Outcome(refused=True))
+        else:
+            line.follow_ups[run] = None
+        return run
+
+    def leave(self, run: LimitedRun, outcome: Outcome) -> None:
+        """It goes without having had its turn."""
+        self._out_of_line(run)
+        outcome.wall = self.timers.now() - run.since
+        self.timers.start(0.0, run.done, outcome)
+
+    def _has_place(self, line: Line) -> bool:
+        return self.running < self.most and line.running < max(1, 3 * self.most // 4)
+
+    def _begin(self, run: LimitedRun) -> None:
+        self.running += 1
+        run.line.running += 1
+
+        def ended(outcome: Outcome) -> None:
+            self.running -= 1
+            run.line.running -= 1
+            run.run, run._over = None, True  # the two would hold each other
+            run.done(outcome)  # which may begin the next run of its transaction
+            self._serve()
+
+        run.run = self.host.start(run.invocation, ended, run.stderr)
+
+    def _serve(self) -> None:
+        """Those who waited longest, as far as there is place."""
+        while self.running < self.most:
+            lines = [line for line in self._lines.values() if (line.follow_ups or line.new) and self._has_place(line)]
+            if not lines:
+                return
+            line = min(lines, key=Line.first)
+            run = next(iter(line.follow_ups or line.new))
+            self._out_of_line(run)
+            self._begin(run)
+
+    def _out_of_line(self, run: LimitedRun) -> None:
+        (run.line.new if run.invocation.refusable else run.line.follow_ups).pop(run, None)
+        if run.timer is not None:
+            run.timer.cancel()
+            run.timer = None

@@ -1,0 +1,45 @@
+"""What any test may need: programs that others wrote, and what to do without them."""
+
+import os
+import shutil
+from collections.abc import Callable
+
+import pytest
+
+PACKAGES = {
+    "sipp": "sip-tester",
+    "baresip": "baresip-core",
+    "node": "nodejs",
+    "tclsh": "tcl",
+    "lua": "lua5.4",
+    "php": "php-cli",
+    "awk": "mawk",
+    "cc": "gcc libc6-dev",
+}
+"""By program, where the names differ."""
+
+
+@pytest.fixture
+def missing() -> Callable[[str], None]:
+    """Ends the test for what is not there, with how to install it: it is skipped, but where CI is set, it fails."""
+
+    def end(what: str) -> None:
+        if os.environ.get("CI"):
+            pytest.fail(what)
+        pytest.skip(what)
+
+    return end
+
+
+@pytest.fixture
+def program(missing: Callable[[str], None]) -> Callable[[str], str]:
+    """The path of a program that others wrote."""
+
+    def find(name: str) -> str:
+        path = shutil.which(name)
+        if path is None:
+            missing(f"{name} is not there: apt install {PACKAGES.get(name, name)}")
+        assert path is not None
+        return path
+
+    return find
