@@ -1,0 +1,103 @@
+"""What is legal in an output, but surely wrong; and what one should know of an action."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from sipcgi.cgi.message import AGAIN, PROXY_REQUEST, VERSION, Field, ScriptMessage, messages
+from sipcgi.cgi.routes import CGI
+from sipcgi.net.address import numeric
+from sipcgi.offline.journal import Finding, Played
+from sipcgi.service import Relay, Reply
+from sipcgi.sip.headers import canonical
+from sipcgi.sip.message import Request
+from sipcgi.sip.uri import SipUri, parse_uri
+
+_MAKES_DIALOG = frozenset({"INVITE", "SUBSCRIBE", "REFER", "UPDATE"})
+_NEEDED = {
+    401: ("WWW-Authenticate", "a caller without a challenge gives up"),
+    405: ("Allow", "it names the methods that would do"),
+    407: ("Proxy-Authenticate", "a caller without a challenge gives up"),
+    420: ("Unsupported", "it names the extensions that are not there"),
+    421: ("Require", "it names the extensions that the caller must have"),
+    423: ("Min-Expires", "it names the seconds that would do"),
+} | dict.fromkeys((300, 301, 302, 305), ("Contact", "it names the place to call instead"))
+"""Header fields without which an answer makes no sense (RFC 3261 21.3, 21.4)."""
+
+Nobody = Callable[[SipUri], bool]
+
+
+def advise(warnings: list[Finding], notes: list[str], played: Played, request: Request, nobody: Nobody | None) -> None:
+    """Adds to `warnings` and `notes` what is to be said of a run whose output is right.
+
+    `nobody` tells which URIs of our domains nobody has registered for; None: no domain is known.
+    """
+    assert played.outcome is not None
+    if played.style == CGI:
+        for message in messages(played.outcome.stdout, most=len(played.outcome.stdout) + 1):
+            warnings += _of_message(message, request)
+    final = next((action for action in played.actions if isinstance(action, Reply) and action.status >= 200), None)
+    if final is not None and played.again and not (final.status < 300 and request.method == "INVITE"):
+        text = f"{AGAIN} yes has no effect: after the final response of line {final.line} no script is run any more"
+        warnings.append(Finding(text, _again_line(played), 1))
+    for action in played.actions:
+        if isinstance(action, Relay):
+            _of_target(warnings, notes, action, nobody)
+    warnings.sort(key=lambda found: found.line)
+
+
+def _of_message(message: ScriptMessage, request: Request) -> list[Finding]:
+    printed = {each.canonical: each for each in message.fields}
+    found = []
+    kind = printed.get("content-type")
+    if kind is not None and message.body == b"" and "content-length" not in printed:
+        hint = "print the body after one blank line; `Content-Length: 0` says that there is to be none"
+        found.append(_at(kind, "Content-Type, but no body follows: the body that was there is deleted", hint))
+    for each in message.fields:
+        if each.canonical == "cgi-remove":
+            names = [name.strip() for name in each.value.split(",")]
+            found += [
+                _at(each, f"{name} is both removed and set: it is set", "one of them replaces what was there already")
+                for name in names
+                if canonical(name) in printed
+            ]
+    if message.action == PROXY_REQUEST and request.method in _MAKES_DIALOG and "contact" in printed:
+        text = f"a proxied {request.method} with another Contact: what follows goes there, not to the caller"
+        found.append(_at(printed["contact"], text, "leave it out; a redirection is `SIP/2.0 302` with Contact"))
+    if message.action == VERSION:
+        found += _of_answer(message, printed, request)
+    return found
+
+
+def _of_answer(message: ScriptMessage, printed: dict[str, Field], request: Request) -> list[Finding]:
+    status = int(message.words[1].text)
+    name, why = _NEEDED.get(status, ("", ""))
+    if name and canonical(name) not in printed:
+        return [Finding(f"{status} without {name}", message.line, 1, why)]
+    if status // 100 == 2 and request.method == "INVITE" and not message.body:
+        text = f"{status} answers the call, but has no session description: the caller hears nothing and hangs up"
+        return [Finding(text, message.line, 1, "print Content-Type: application/sdp, a blank line, and the SDP")]
+    return []
+
+
+def _of_target(warnings: list[Finding], notes: list[str], action: Relay, nobody: Nobody | None) -> None:
+    """A URI of our own domain goes to the registered contacts (contract: a proxied URI of our own domain)."""
+    uri = parse_uri(action.uri)
+    if not isinstance(uri, SipUri) or any(canonical(name) == "route" for name, _ in action.edits.headers):
+        return
+    if nobody is None and numeric(uri.host) is None:
+        text = f"line {action.line}: if {uri.host} is a domain of the server, this goes to the phones of {uri.aor}"
+        notes.append(f"{text}; with none registered, it is a local 480")
+    elif nobody is not None and nobody(uri):
+        text = f"{uri.host} is a domain of ours, and {uri.aor} has registered nothing here: a local 480"
+        warnings.append(Finding(text, action.line, 1, "on the server it goes to those that are registered then"))
+
+
+def _again_line(played: Played) -> int:
+    assert played.outcome is not None
+    every = messages(played.outcome.stdout, most=len(played.outcome.stdout) + 1)
+    return next((message.line for message in every if message.action == AGAIN), 0)
+
+
+def _at(each: Field, text: str, hint: str) -> Finding:
+    return Finding(text, each.line, each.column, hint)
