@@ -4,6 +4,7 @@
 In conf/sipcgi.yaml:  - {script: hours.py, method: INVITE, uri: "office@example.com"}
 """
 
+import os
 import time
 
 DESK = "sip:desk@example.com"
@@ -11,7 +12,8 @@ VOICEMAIL = "sip:voicemail@example.com"
 OPENS, CLOSES = (8, 30), (17, 30)
 
 # The time zone is the server's, unless the script's environment sets TZ (scripts: environment: {TZ: Europe/Berlin}).
-now = time.localtime()
+# NOW, in seconds since 1970, takes the place of the clock in tests.
+now = time.localtime(float(os.environ.get("NOW") or time.time()))
 is_open = now.tm_wday < 5 and OPENS <= (now.tm_hour, now.tm_min) < CLOSES
 
 print(f"CGI-PROXY-REQUEST {DESK if is_open else VOICEMAIL} SIP/2.0\n")
