@@ -1,20 +1,22 @@
-"""Measures whole calls through `sipcgi serve` on 127.0.0.1: `python -m bench --help`."""
+"""Measures `sipcgi serve` on 127.0.0.1: `python -m bench --help`."""
 
 import argparse
 import sys
 import tempfile
-import time
 from pathlib import Path
 
-from bench.profile import Profile
-from bench.server import SCRIPTS, Failed, Server
-from bench.sipp import Callee, call
-
-SETTLE = 1.0  # seconds for what follows the last BYE
+from bench import calls, connections, contacts, lingering
+from bench.server import SCRIPTS, Failed
 
 
 def arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m bench", description="What one whole call costs the server.")
+    parser = argparse.ArgumentParser(prog="python -m bench", description="What calls cost the server, and much state.")
+    state = parser.add_mutually_exclusive_group()
+    state.add_argument("--contacts", type=int, metavar="N", help="registered in SQLite: start, memory, refreshes")
+    state.add_argument("--connections", type=int, metavar="N", help="of phones over TCP: memory, calls beside them")
+    state.add_argument("--lingering", type=int, metavar="N", help="transactions after calls over UDP: stand-stills")
+    parser.add_argument("--refreshes", type=int, default=2000, metavar="R", help="each second (default: 2000)")
+    parser.add_argument("--seconds", type=int, default=20, metavar="S", help="of refreshes or held connections")
     parser.add_argument("--calls", type=int, default=1000, metavar="N", help="how many calls (default: 1000)")
     parser.add_argument("--rate", type=int, default=100, metavar="R", help="calls each second (default: 100)")
     parser.add_argument("--script", choices=[*SCRIPTS, "none"], default="none", help="what decides (default: none)")
@@ -30,42 +32,14 @@ def arguments() -> argparse.Namespace:
 
 
 def measure(options: argparse.Namespace, work: Path) -> int:
-    """Prints the result; 0 when no call failed."""
-    with Callee(work, options.transport) as callee:
-        server = Server(work, options.script, callee.port, options.transport)
-        with server:
-            over = ";transport=tcp" if options.transport == "tcp" else ""
-            uri = f"sip:bob@127.0.0.1:{callee.port}{over}" if options.script == "none" else "sip:bob@bench.test"
-            call(work, server.port, uri, options.rate, options.rate, options.transport)  # warm up
-            time.sleep(SETTLE)
-            before, start = server.look(), time.monotonic()
-            time.sleep(SETTLE)
-            idle = (server.look().cpu - before.cpu) / (time.monotonic() - start)
-            profile = None
-            if options.profile:
-                graph = None if options.profile is True else Path(options.profile)
-                profile = Profile(server.process.pid, options.calls / options.rate, graph, work)
-            before, start = server.look(), time.monotonic()
-            calls = call(work, server.port, uri, options.calls, options.rate, options.transport)
-            time.sleep(SETTLE)
-            after, took = server.look(), time.monotonic() - start
-            profiled = profile.finish() if profile else ""
-        status = server.process.returncode
-    cpu = after.cpu - before.cpu
-    print(f"calls            {calls.successful} of {calls.offered} at {options.rate}/s, script: {options.script}")
-    print(f"CPU per call     {1000 * cpu / max(1, calls.successful):.3f} ms (server and all its children)")
-    print(f"CPU at rest      {1000 * idle:.1f} ms/s, during the load {100 * cpu / took:.0f} % of one processor")
-    print(f"stand-still      {server.longest_stand_still()} at the longest")
-    print(f"failed           {calls.failed}, retransmissions {calls.retransmissions}, over 100 ms {calls.slow}")
-    print(f"processes        {before.processes} -> {after.processes}, zombies {before.zombies} -> {after.zombies}")
-    print(f"descriptors      {before.descriptors} -> {after.descriptors}")
-    print(f"resident         {before.resident_kib} -> {after.resident_kib} KiB")
-    print(f"exit status      {status}")
-    if calls.errors:
-        print(f"\nSIPp says:\n{calls.errors}")
-    if profiled:
-        print(f"\n{profiled}")
-    return 1 if calls.failed or status else 0
+    """The exit status."""
+    if options.contacts:
+        return contacts.measure(options.contacts, options.refreshes, options.seconds, work)
+    if options.connections:
+        return connections.measure(options.connections, options.seconds, work)
+    if options.lingering:
+        return lingering.measure(options.lingering, work)
+    return calls.measure(options, work)
 
 
 def main() -> int:

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from bench.process import Reading, look
@@ -20,11 +21,12 @@ SCRIPTS = {
         "import os\n\nprint(f\"CGI-PROXY-REQUEST sip:bob@{os.environ['CALLEE']} SIP/2.0\\nX-Bench: python\\n\")\n",
     ),
 }
-CONFIGURATION = """listen: ["{transport}://127.0.0.1:{port}"]
+CONFIGURATION = """listen: ["udp://127.0.0.1:{port}", "tcp://127.0.0.1:{port}"]
 domains: [bench.test]
 scripts:
   directory: cgi-bin
   environment: {{CALLEE: "127.0.0.1:{callee}"}}
+location: {{store: "{store}"}}
 """
 OPTIONS = (
     "OPTIONS sip:127.0.0.1:{port} SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:{own};rport;branch=z9hG4bK{own}\r\n"
@@ -38,27 +40,36 @@ class Failed(Exception):
 
 
 def free_port() -> int:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """Of UDP and of TCP."""
+    while True:
+        with socket.socket() as stream, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as datagram:
+            stream.bind(("127.0.0.1", 0))
+            with suppress(OSError):
+                datagram.bind(stream.getsockname())
+                return int(stream.getsockname()[1])
 
 
 class Server:
-    """A running server; a context manager that ends it."""
+    """A running server; a context manager that ends it. It listens on UDP and TCP."""
 
-    def __init__(self, work: Path, script: str, callee: int, transport: str = "udp") -> None:
-        self.port = free_port()
+    def __init__(
+        self, work: Path, script: str = "none", callee: int = 5060, store: str = "memory://", port: int = 0
+    ) -> None:
+        self.port = port or free_port()
         self.log = work / "server.log"
         directory = work / "cgi-bin"
-        directory.mkdir()
+        directory.mkdir(exist_ok=True)
         if script != "none":
             name, text = SCRIPTS[script]
             (directory / name).write_text(text)
         configuration = work / "sipcgi.yaml"
-        configuration.write_text(CONFIGURATION.format(transport=transport, port=self.port, callee=callee))
+        configuration.write_text(CONFIGURATION.format(port=self.port, callee=callee, store=store))
         command = shutil.which("sipcgi", path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
         if command is None:
             raise Failed("sipcgi is not installed: pip install -e .")
+        self.began = time.monotonic()
+        self.took = 0.0
+        """Seconds from its start to its first answer."""
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
                 [command, "serve", "--config", configuration],
@@ -67,28 +78,26 @@ class Server:
                 stderr=log,
                 env=os.environ | {"SIPCGI_LOOP_WATCH": "1"},
             )
-        self.transport = transport
 
     def __enter__(self) -> "Server":
         """Waits until it answers."""
-        end = time.monotonic() + 10
+        end = self.began + 30
         while not self.answers():
             if self.process.poll() is not None or time.monotonic() > end:
                 self.stop()
                 raise Failed(f"the server does not run:\n{self.log.read_text()}")
+        self.took = time.monotonic() - self.began
         return self
 
     def answers(self) -> bool:
-        kind = socket.SOCK_DGRAM if self.transport == "udp" else socket.SOCK_STREAM
-        with socket.socket(socket.AF_INET, kind) as probe:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
             probe.settimeout(0.1)
             try:
                 probe.connect(("127.0.0.1", self.port))
-                text = OPTIONS.format(port=self.port, own=probe.getsockname()[1])
-                probe.send(text.replace("/UDP ", f"/{self.transport.upper()} ").encode())
+                probe.send(OPTIONS.format(port=self.port, own=probe.getsockname()[1]).encode())
                 return probe.recv(100).startswith(b"SIP/2.0 ")
             except OSError:
-                time.sleep(0.05)
+                time.sleep(0.02)
                 return False
 
     def look(self) -> Reading:
@@ -107,7 +116,7 @@ class Server:
     def __exit__(self, *error: object) -> None:
         self.stop()
 
-    def longest_stand_still(self) -> str:
+    def stand_stills(self) -> list[str]:
         """What the event loop's watch said at the end."""
-        found = re.search(r"loop: longest stand-still (\S+ ms)", self.log.read_text(errors="replace"))
-        return found[1] if found else "not told"
+        found = re.findall(r"^loop: (.+)$", self.log.read_text(errors="replace"), re.MULTILINE)
+        return found or ["stand-stills were not told"]
