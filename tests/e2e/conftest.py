@@ -1,37 +1,24 @@
 """A running server for each test, and the programs of others that talk to it."""
 
-import os
-import shutil
+import itertools
 import sys
 from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))  # what the tests here share
+from authority import Authority
+from baresip import DOMAIN, Agent
+from kamailio import Kamailio
 from running import Server
+from sipp import Load
 from wire_phone import Phone
 
-PACKAGES = {"sipp": "sip-tester", "baresip": "baresip-core", "perl": "perl"}
 SERVERS = pytest.StashKey[list[Server]]()
 Serve = Callable[..., Server]
-
-
-@pytest.fixture
-def program() -> Callable[[str], str]:
-    """The path of a program that others wrote. Without it the test is skipped; where CI is set, it fails."""
-
-    def find(name: str) -> str:
-        path = shutil.which(name)
-        if path is None:
-            missing = f"{name} is not there: apt install {PACKAGES[name]}"
-            if os.environ.get("CI"):
-                pytest.fail(missing)
-            pytest.skip(missing)
-        return path
-
-    return find
 
 
 @pytest.fixture
@@ -57,9 +44,55 @@ def serve(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Serve]:
 
 @pytest.fixture
 def phones() -> Iterator[Callable[..., Phone]]:
-    """Makes phones of a server: `phones(server, "alice")`."""
+    """Makes phones of a server or of another proxy: `phones(server, "alice")`."""
     with ExitStack() as stack:
         yield lambda server, *arguments, **options: stack.enter_context(Phone(server.port, *arguments, **options))
+
+
+@pytest.fixture
+def load(program: Callable[[str], str], tmp_path: Path) -> Iterator[Load]:
+    """Starts SIPp, which is ended with the test."""
+    running = Load(program("sipp"), tmp_path)
+    yield running
+    running.end()
+
+
+@pytest.fixture(scope="session")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    return Authority(tmp_path_factory.mktemp("authority"))
+
+
+@pytest.fixture
+def agent(program: Callable[[str], str], tmp_path: Path) -> Iterator[Callable[..., Agent]]:
+    """Starts baresips that have registered: `agent("alice", server, ";answermode=auto", "tcp")`."""
+    with ExitStack() as stack:
+
+        def start(user: str, server: Server, *more: Any) -> Agent:
+            made = Agent(program("baresip"), tmp_path / user, user, server, *more)
+            stack.callback(made.quit)
+            server.access("REGISTER", 200, f" from=<sip:{user}@{DOMAIN}>;")
+            return made
+
+        yield start
+
+
+@pytest.fixture
+def kamailio(
+    program: Callable[[str], str], missing: Callable[[str], None], tmp_path: Path
+) -> Iterator[Callable[..., Kamailio]]:
+    """Starts them: `kamailio("t_relay();")`."""
+    if not [*Path("/usr/lib").glob("*/kamailio/modules/tls.so"), *Path("/usr/lib").glob("kamailio/modules/tls.so")]:
+        missing("Kamailio's TLS is not there: apt install kamailio-tls-modules")
+    with ExitStack() as stack:
+        numbers = itertools.count()
+
+        def start(route: str, *more: Any) -> Kamailio:
+            made = Kamailio(program("kamailio"), tmp_path / f"kamailio{next(numbers)}", route, *more)
+            stack.callback(made.quit)
+            made.ready()
+            return made
+
+        yield start
 
 
 @pytest.hookimpl(wrapper=True)

@@ -1,29 +1,63 @@
 """The server under test: `sipcgi serve` as a process, with a configuration and scripts of its own."""
 
+import itertools
+import json
+import random
 import re
 import signal
 import socket
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 HOST = "127.0.0.1"
 PATIENCE = 5.0  # seconds for what should take milliseconds
 START = 20.0  # seconds until it listens, on a busy machine
+# Below those of ip_local_port_range, which the system gives to others; none comes twice in one test
+PORTS = itertools.cycle(random.sample(range(20000, 32000, 2), 6000))
 
 
-def free_port(kind: socket.SocketKind = socket.SOCK_DGRAM) -> int:
-    with socket.socket(socket.AF_INET, kind) as probe:
-        probe.bind((HOST, 0))
-        return int(probe.getsockname()[1])
+def free_port() -> int:
+    """One that is free for UDP and TCP together with the next."""
+    return next(port for port in PORTS if all(is_free(number) for number in (port, port + 1)))
+
+
+def is_free(port: int) -> bool:
+    for kind in (socket.SOCK_DGRAM, socket.SOCK_STREAM):
+        with socket.socket(socket.AF_INET, kind) as probe:
+            try:
+                probe.bind((HOST, port))
+            except OSError:
+                return False
+    return True
+
+
+def url(scheme: str) -> str:
+    """For `listen`, of a transport that is a stream."""
+    return f"{scheme}://{HOST}:{free_port()}"
 
 
 class Server:
     """`sipcgi serve` in a folder of its own, with what it prints in a file."""
 
-    def __init__(self, folder: Path, scripts: dict[str, str], configuration: str, **settings: str) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        scripts: dict[str, str],
+        configuration: str,
+        *,
+        listen: Sequence[str] = (),
+        domains: str = "example.com, gateway.example.com",
+        program: Sequence[str | Path] = ("-m", "sipcgi"),
+        **settings: str,
+    ) -> None:
+        """`listen` are URLs beside that of UDP, `program` what Python is to run as sipcgi."""
         self.port = free_port()
+        self.listen = listen
+        self.domains = domains
+        self.program = program
         self.folder = folder
         self.scripts = folder / "cgi-bin"
         self.scripts.mkdir(parents=True)
@@ -37,7 +71,7 @@ class Server:
     def start(self) -> "subprocess.Popen[bytes]":
         with self.output.open("wb") as output:
             return subprocess.Popen(
-                [sys.executable, "-m", "sipcgi", "serve", "--config", self.configuration],
+                [sys.executable, *self.program, "serve", "--config", self.configuration],
                 cwd=self.folder,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
@@ -50,9 +84,16 @@ class Server:
 
     def configure(self, more: str = "", **settings: str) -> None:
         """`settings` are keys below `scripts`, `more` whatever else the file should say."""
-        lines = [f'listen: ["udp://{HOST}:{self.port}"]', "domains: [example.com, gateway.example.com]"]
+        lines = [f"listen: {json.dumps([f'udp://{HOST}:{self.port}', *self.listen])}", f"domains: [{self.domains}]"]
         lines += ["scripts:", "  directory: cgi-bin", *(f"  {key}: {value}" for key, value in settings.items())]
         self.configuration.write_text("\n".join([*lines, more, ""]))
+
+    def place(self, scheme: str = "udp") -> str:
+        """The host:port where it listens."""
+        if scheme == "udp":
+            return f"{HOST}:{self.port}"
+        [found] = [one.partition("://")[2] for one in self.listen if one.startswith(f"{scheme}:")]
+        return found
 
     def write(self, name: str, text: str, mode: int = 0o755) -> Path:
         """Puts a script in its place in one step, as an editor or `install` does."""

@@ -263,3 +263,19 @@ def test_hours_as_they_are_go_one_way_or_the_other(sample: Callable[..., Server]
     assert re.search(r" targets=sip:(desk|voicemail)@example\.com ", line)
     desk.hears_nothing(0.1)
     voicemail.hears_nothing(0.1)
+
+
+def test_call_return(serve: Serve, phones: Phones, program: Callable[[str], str], tmp_path: Path) -> None:
+    """Bob was called by Alice, did not take it, and calls back."""
+    program("ruby")
+    route = f"{{script: callreturn.rb, method: INVITE, environment: {{CALLERS: {tmp_path}}}}}"
+    server = serve({"callreturn.rb": (SAMPLES / "callreturn.rb").read_text()}, f"routes: [{route}]")
+    alice, bob = phones(server, "alice"), phones(server, "bob")
+    alice.register()
+    bob.register()
+    invite = bob.invite("sip:*69@example.com")
+    bob.ack(invite, bob.expect("SIP/2.0 480 Nobody has called"))
+    invite = alice.invite(bob.aor)
+    bob.take("486 Busy Here")
+    alice.ack(invite, alice.expect("SIP/2.0 486"))
+    assert talk(bob, alice, bob.invite("sip:*69@example.com")).uri == alice.contact

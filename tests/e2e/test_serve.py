@@ -241,6 +241,25 @@ class TestReload:
         server.wait_for(" error ", said)
         refused(phones(server, "alice"), "603")
 
+    def test_a_file_of_aliases_is_read_again(self, serve: Serve, phones: Phones) -> None:
+        server = serve()
+        file = server.configuration.parent / "aliases"
+        file.write_text("Help: bob\n")
+        server.configure("aliases: aliases")
+        server.signal(signal.SIGHUP)
+        server.wait_for(" info configuration read again: ")
+        alice, bob = phones(server, "alice"), phones(server, "bob")
+        bob.register()
+        talk(alice, bob, alice.invite("sip:help@example.com"))
+        file.write_text("staff: bob\nhelp: :include:/etc/staff\n")
+        server.signal(signal.SIGHUP)
+        server.wait_for(" error ", f"not reloaded: {file}:2: help: ':include:'")
+        talk(alice, bob, alice.invite("sip:help@example.com"))
+        file.write_text("staff: bob\n")
+        server.signal(signal.SIGHUP)
+        server.wait_for(" info configuration read again: ", number=2)
+        refused(alice, "480", "sip:help@example.com")
+
     def test_a_listener_that_cannot_be_opened(self, serve: Serve, phones: Phones) -> None:
         first, second = serve({"invite.sh": DECLINE}), serve()
         text = first.configuration.read_text()

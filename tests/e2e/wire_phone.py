@@ -51,6 +51,8 @@ def between(text: str, start: str, end: str) -> str:
 class Phone:
     """`sip:USER@example.com`, that knows nothing but its server; a context manager that closes its socket."""
 
+    transport = "UDP"
+
     def __init__(self, server: int, user: str, domain: str = "example.com", host: str = "127.0.0.1") -> None:
         self.server = (host, server)
         self.aor = f"sip:{user}@{domain}"
@@ -75,7 +77,7 @@ class Phone:
         """Sends one outside a dialog. `changes` replace what would be sent of: via, from_, to, call_id, cseq."""
         number = next(NUMBERS)
         values = {
-            "via": f"SIP/2.0/UDP {self.place};branch=z9hG4bK-{number};rport",
+            "via": f"SIP/2.0/{self.transport} {self.place};branch=z9hG4bK-{number};rport",
             "from_": f"<{self.aor}>;tag=caller{number}",
             "to": f"<{uri}>",
             "call_id": f"call-{number}@127.0.0.1",
@@ -121,13 +123,26 @@ class Phone:
 
     def within(self, invite: Message, response: Message, method: str, cseq: int, *lines: str) -> Message:
         """A request in the dialog that the 2xx made (RFC 3261 12.2.1.1), from its caller."""
-        routes = [f"Route: {route}" for route in reversed(response.all("Record-Route"))]
-        via = f"Via: SIP/2.0/UDP {self.place};branch=z9hG4bK-{next(NUMBERS)};rport"
-        head = [f"{method} {between(response['Contact'], '<', '>')} SIP/2.0", via, "Max-Forwards: 70", *routes]
-        head += [f"From: {invite['From']}", f"To: {response['To']}", f"Call-ID: {invite['Call-ID']}"]
-        head += [f"CSeq: {cseq} {method}", *lines, "Content-Length: 0", "", ""]
+        routes = list(reversed(response.all("Record-Route")))
+        return self._inside(f"{cseq} {method}", response, routes, invite["From"], response["To"], *lines)
+
+    def back(self, invite: Message, method: str, cseq: int, *lines: str) -> Message:
+        """A request in the dialog from its callee, who saw this INVITE and answered it."""
+        routes = invite.all("Record-Route")
+        return self._inside(f"{cseq} {method}", invite, routes, self._tagged(invite), invite["From"], *lines)
+
+    def _inside(self, cseq: str, peer: Message, routes: list[str], from_: str, to: str, *lines: str) -> Message:
+        """`peer` is what came from the other side when the dialog was made."""
+        via = f"Via: SIP/2.0/{self.transport} {self.place};branch=z9hG4bK-{next(NUMBERS)};rport"
+        head = [f"{cseq.split()[1]} {between(peer['Contact'], '<', '>')} SIP/2.0", via, "Max-Forwards: 70"]
+        head += [*(f"Route: {route}" for route in routes), f"From: {from_}", f"To: {to}"]
+        head += [f"Call-ID: {peer['Call-ID']}", f"CSeq: {cseq}", *lines, "Content-Length: 0", "", ""]
         self.raw(text := "\r\n".join(head))
         return Message(text)
+
+    def _tagged(self, request: Message) -> str:
+        """Our To in the answers to a request."""
+        return request["To"] if ";tag=" in request["To"] else f"{request['To']};tag={self.place.replace(':', '-')}"
 
     # What comes
 
@@ -163,9 +178,8 @@ class Phone:
     def answer(self, request: Message, status: str, *lines: str, body: str = "") -> None:
         """Like `486 Busy Here`; to an INVITE with our Contact and, in a 200, an SDP body."""
         copied = [f"{name}: {value}" for name in ("Via", "Record-Route") for value in request.all(name)]
-        to = request["To"] if ";tag=" in request["To"] else f"{request['To']};tag={self.place.replace(':', '-')}"
         method = request.start.partition(" ")[0]
-        head = [f"SIP/2.0 {status}", *copied, f"From: {request['From']}", f"To: {to}"]
+        head = [f"SIP/2.0 {status}", *copied, f"From: {request['From']}", f"To: {self._tagged(request)}"]
         head += [f"Call-ID: {request['Call-ID']}", f"CSeq: {request['CSeq']}"]
         if method == "INVITE" and status < "3":
             head.append(f"Contact: <{self.contact}>")
