@@ -83,5 +83,5 @@ def changed():
 
 if method == "MESSAGE":
     begin() if event == "request" else called()
-elif method == "INVITE":
+elif method == "INVITE" and leg in OTHER:  # any other INVITE is none of its calls
     changed()

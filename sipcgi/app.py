@@ -20,20 +20,14 @@ from sipcgi.cgi.routes import Routes
 from sipcgi.config.mistakes import ConfigErrors
 from sipcgi.dialog.token import TokenKey
 from sipcgi.engine import garbage
-from sipcgi.engine.answered import AnsweredDialogs
+from sipcgi.engine.assemble import assemble
 from sipcgi.engine.cgi_service import SOFTWARE, Scripts, passed_on
 from sipcgi.engine.clock import Clock
-from sipcgi.engine.core import Core
 from sipcgi.engine.dispatch import Dispatch
 from sipcgi.engine.domains import Domains
-from sipcgi.engine.large import LargeRequests
-from sipcgi.engine.location_service import LocationService
 from sipcgi.engine.loop_watch import LoopWatch
-from sipcgi.engine.originated import Originated
-from sipcgi.engine.overload import Overload
 from sipcgi.engine.policy import Policy
 from sipcgi.engine.registrar_service import RegistrarService
-from sipcgi.engine.transactions import Transactions
 from sipcgi.errors import EX_CONFIG, Closed, Unreachable
 from sipcgi.flow import Flow
 from sipcgi.hosts.directory import ScriptDirectory
@@ -49,7 +43,6 @@ from sipcgi.sip.message import Request, Response
 from sipcgi.stores.keyfile import load_or_make_key
 from sipcgi.stores.memory import MemoryStore
 from sipcgi.stores.sqlite import SqliteStore
-from sipcgi.transaction.timers import Timers
 
 if TYPE_CHECKING:
     from sipcgi.config.model import Configuration
@@ -129,34 +122,27 @@ class Server:
             self.token_key = load_or_make_key(f"{path}.key", self.log.warning)
 
     def build(self, nursery: trio.Nursery) -> None:
-        """Makes the objects; those that know each other are joined at the end."""
-        timers, ids = self.clock.timers, Ids()
+        """Makes the objects."""
         self.transport = Transport(self.receive, self.log, failed=self.lost)
         self.domains = Domains((), self.transport.is_ours)
         configure(self.domains, self.configuration)
-        locations = LocationService(self.store, self.domains, timers, self.transport.is_open)
-        transactions = Transactions(self.transport, timers, ids, Timers())
-        registrar = RegistrarService(locations.reachable, self.domains, timers.now, partial(formatdate, usegmt=True))
-        self.core = Core(
+        self.core = core = assemble(
             transport=self.transport,
-            timers=timers,
+            timers=self.clock.timers,
             resolver=Resolver(
                 self.transport.supported, alarm=partial(self.transport.complaints.say, "SIPS vanished from the DNS")
             ),
-            ids=ids,
+            ids=Ids(),
             token_key=TokenKey(self.token_key),
             log=self.log,
             spawn=lambda *task: nursery.start_soon(self.guard, *task),
-            transactions=transactions,
-            locations=locations,
-            answered=AnsweredDialogs(),
-            large=LargeRequests(self.transport, timers),
-            overload=Overload(self.log, timers),
-            originated=Originated(),
+            store=self.store,
+            domains=self.domains,
         )
-        self.core.answered.core = self.core.originated.core = self.core
-        self.dispatch = Dispatch(self.core, registrar, self.policy(self.configuration))
-        transactions.core = self.dispatch
+        date = partial(formatdate, usegmt=True)
+        registrar = RegistrarService(core.locations.reachable, self.domains, core.timers.now, date)
+        self.dispatch = Dispatch(core, registrar, self.policy(self.configuration))
+        core.transactions.core = self.dispatch
 
     def receive(self, message: Request | Response, flow: Flow) -> None:
         self.core.transactions.receive(message, flow)
@@ -232,6 +218,9 @@ class Server:
         """Reads the configuration again, in one step: all of it counts, or none."""
         try:
             configuration = await trio.to_thread.run_sync(self.load)  # it may have large files to read
+            if configuration.is_empty and not self.configuration.is_empty:  # an editor is about to write it
+                self.log.error(f"not reloaded: {configuration.source}: is empty")
+                return
             await self.transport.open(nursery, configuration.listen)
         except ConfigErrors as errors:
             for mistake in errors.errors:

@@ -22,7 +22,7 @@ def start_up_report(configuration: Configuration, scripts: ScriptDirectory, list
     relay = ", ".join(map(str, configuration.relay)) or "nobody"
     lines = [
         f"sipcgi {__version__}",
-        *_entry("configuration", configuration.source),
+        *_entry("configuration", configuration.source, *["is empty: the defaults hold"] * configuration.is_empty),
         *_entry("listening on", *(listening or ["nothing"]), *without_tcp(listening)),
         *_entry("domains", ", ".join(_domains(configuration))),
         *_entry("open files", *filter(None, [shortage()])),

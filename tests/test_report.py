@@ -69,6 +69,12 @@ def test_a_domain_that_redirects_says_so(scripts: Path) -> None:
     assert "domains        a, b (redirects), our own addresses and host name (redirects)" in lines
 
 
+def test_an_empty_file_says_so(scripts: Path) -> None:
+    lines = report(scripts, "# nothing\n")
+    at = lines.index(f"configuration  {scripts.parent / 'sipcgi.yaml'}")
+    assert lines[at + 1].strip() == "is empty: the defaults hold"
+
+
 def test_few_descriptors(scripts: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(descriptors.resource, "getrlimit", lambda what: (512, 1024))
     assert "open files     1024 at most, so 512 connections: raise it (ulimit -Hn, LimitNOFILE= of systemd)" in report(
@@ -140,7 +146,7 @@ def test_a_method_that_may_be_mistyped(scripts: Path) -> None:
 def test_what_is_wrong_stands_below(scripts: Path) -> None:
     script(scripts / "invite.sh", "")
     script(scripts / "invite.tcl", "#!/nowhere\n")
-    lines = report(scripts)[7:]
+    lines = report(scripts)[8:]
     assert lines[0].endswith("INVITE that no route takes (invite.sh)")
     assert lines[1].startswith("    wrong: invite.sh is empty")
     assert lines[2].endswith("not routed: nothing triggers it")

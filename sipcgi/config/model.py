@@ -65,6 +65,11 @@ class Configuration:
         return str(self.file) if self.file else BUILT_IN
 
     @property
+    def is_empty(self) -> bool:
+        """Whether there is a file that says nothing."""
+        return self.file is not None and not self.lines
+
+    @property
     def store_path(self) -> Path | None:
         """File of an SQLite store."""
         return Path(self.store.removeprefix("sqlite:///")) if self.store.startswith("sqlite:") else None

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Core:
-    """The proxy core (RFC 3261 6): made by the composition root, which fills in what needs the core itself."""
+    """The proxy core (RFC 3261 6): see engine/assemble."""
 
     transport: Transport
     timers: TimerQueue

@@ -12,18 +12,12 @@ from typing import TYPE_CHECKING
 
 from sipcgi.cgi.routes import Route, Routes
 from sipcgi.dialog.token import TokenKey
-from sipcgi.engine.answered import AnsweredDialogs
+from sipcgi.engine.assemble import assemble
 from sipcgi.engine.cgi_service import SOFTWARE, Scripts, passed_on
-from sipcgi.engine.core import Core
 from sipcgi.engine.dispatch import Dispatch
 from sipcgi.engine.domains import DEFAULT_SETTINGS, Domains, DomainSettings
-from sipcgi.engine.large import LargeRequests
-from sipcgi.engine.location_service import LocationService
-from sipcgi.engine.originated import Originated
-from sipcgi.engine.overload import Overload
 from sipcgi.engine.policy import Policy
 from sipcgi.engine.registrar_service import RegistrarService
-from sipcgi.engine.transactions import Transactions
 from sipcgi.flow import Flow, HostPort
 from sipcgi.hosts.directory import ScriptDirectory
 from sipcgi.ids import Ids
@@ -37,7 +31,6 @@ from sipcgi.sip.message import Request, Response
 from sipcgi.sip.uri import SipUri
 from sipcgi.stores.memory import MemoryStore
 from sipcgi.timerqueue import TimerQueue
-from sipcgi.transaction.timers import Timers
 
 if TYPE_CHECKING:
     from sipcgi.config.model import Configuration
@@ -98,25 +91,19 @@ class Stage:
         settings = {name: setting.of_domain(name) for name in setting.domains}
         self.domains.configure(settings, setting.of_domain(""), setting.aliases)
         self.store = MemoryStore()
-        ids = Ids(random=Random(0).randbytes)  # the same run has the same identifiers
-        locations = LocationService(self.store, self.domains, timers, wire.is_open)
-        self.core = Core(
+        self.core = assemble(
             transport=wire,  # type: ignore[arg-type]
             timers=timers,
             resolver=self.names,  # type: ignore[arg-type]
-            ids=ids,
+            ids=Ids(random=Random(0).randbytes),  # the same run has the same identifiers
             token_key=TokenKey(bytes(32)),
             log=self.journal,
             spawn=_never,
-            transactions=Transactions(wire, timers, ids, Timers()),  # type: ignore[arg-type]
-            locations=locations,
-            answered=AnsweredDialogs(),
-            large=LargeRequests(wire, timers),  # type: ignore[arg-type]
-            overload=Overload(self.journal, timers),
-            originated=Originated(),
+            store=self.store,
+            domains=self.domains,
         )
-        self.core.answered.core = self.core.originated.core = self.core
-        registrar = RegistrarService(locations.reachable, self.domains, timers.now, lambda: _NEW_YEAR)
+        reachable = self.core.locations.reachable
+        registrar = RegistrarService(reachable, self.domains, timers.now, lambda: _NEW_YEAR)
         self.core.transactions.core = Rehearsed(self.core, registrar, self._policy(setting))
         for request in setting.registrations:
             aor = address_of_record(request, lambda uri: True)

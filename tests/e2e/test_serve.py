@@ -241,6 +241,13 @@ class TestReload:
         server.wait_for(" error ", said)
         refused(phones(server, "alice"), "603")
 
+    def test_an_empty_one_is_not_taken(self, serve: Serve, phones: Phones) -> None:
+        server = serve({"invite.sh": DECLINE})
+        server.configuration.write_text("# soon\n")
+        server.signal(signal.SIGHUP)
+        server.wait_for(" error ", f"not reloaded: {server.configuration}: is empty")
+        refused(phones(server, "alice"), "603")
+
     def test_a_file_of_aliases_is_read_again(self, serve: Serve, phones: Phones) -> None:
         server = serve()
         file = server.configuration.parent / "aliases"

@@ -15,18 +15,12 @@ from script_host import FakeHost, FakeRun, Output, Program
 
 from sipcgi.cgi.routes import Route, Routes
 from sipcgi.dialog.token import TokenKey
-from sipcgi.engine.answered import AnsweredDialogs
+from sipcgi.engine.assemble import assemble
 from sipcgi.engine.cgi_service import Scripts
-from sipcgi.engine.core import Core
 from sipcgi.engine.dispatch import Dispatch
 from sipcgi.engine.domains import Domains
-from sipcgi.engine.large import LargeRequests
-from sipcgi.engine.location_service import LocationService
-from sipcgi.engine.originated import Originated
-from sipcgi.engine.overload import Overload
 from sipcgi.engine.policy import Policy
 from sipcgi.engine.registrar_service import RegistrarService
-from sipcgi.engine.transactions import Transactions
 from sipcgi.errors import Unreachable
 from sipcgi.flow import Flow, HostPort
 from sipcgi.hosts.limit import LimitedHost
@@ -38,7 +32,6 @@ from sipcgi.registrar.bindings import Binding
 from sipcgi.sip.message import Request, Response
 from sipcgi.sip.uri import SipUri
 from sipcgi.stores.memory import MemoryStore
-from sipcgi.transaction.timers import Timers
 
 DOMAIN = "example.com"
 TRUSTED = "192.0.2.0/24"
@@ -98,30 +91,24 @@ class World:
         self.network = network = Network(seed)
         self.log = Log(lambda: network.now)
         self.socket = Socket(network, SERVER, "server", self.receive, self.log)
-        timers, ids = network.timers, Ids(random=Random(seed).randbytes)
+        timers = network.timers
         self.host = FakeHost(network)
         self.limited = LimitedHost(self.host, timers, 1000)
         self.names = Names()
         self.store = MemoryStore()
         self.domains = Domains([DOMAIN], self.socket.is_ours)
-        self.transactions = Transactions(self.socket, timers, ids, Timers())  # type: ignore[arg-type]
-        self.answered = AnsweredDialogs()
-        self.core = Core(
+        self.core = assemble(
             transport=self.socket,  # type: ignore[arg-type]
             timers=timers,
             resolver=self.names,  # type: ignore[arg-type]
-            ids=ids,
+            ids=Ids(random=Random(seed).randbytes),
             token_key=TokenKey(b"0123456789abcdef"),
             log=self.log,
             spawn=self.spawn,
-            transactions=self.transactions,
-            locations=LocationService(self.store, self.domains, timers, self.socket.is_open),
-            answered=self.answered,
-            large=LargeRequests(self.socket, timers),  # type: ignore[arg-type]
-            overload=Overload(self.log, timers),
-            originated=Originated(),
+            store=self.store,
+            domains=self.domains,
         )
-        self.answered.core = self.core.originated.core = self.core
+        self.transactions, self.answered = self.core.transactions, self.core.answered
         reachable = self.core.locations.reachable
         registrar = RegistrarService(reachable, self.domains, timers.now, lambda: "Thu, 01 Jan 1970 00:00:00 GMT")
         self.dispatch = Dispatch(self.core, registrar, self.policy([]))
