@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from sipcgi.cgi.action import Claim, Findings, read_action, read_again, read_cookie
@@ -19,7 +20,7 @@ from sipcgi.service import (
     WakeAfter,
 )
 from sipcgi.sip.grammar import split_list
-from sipcgi.sip.message import CSeq, Request
+from sipcgi.sip.message import CSeq, Request, Response
 
 
 @dataclass(slots=True)
@@ -72,10 +73,11 @@ def parse_output(output: bytes, *, method: str, max_messages: int = 64, originat
     return result
 
 
-def check_output(output: Output, event: Event, initial: Request) -> Output:
+def check_output(output: Output, event: Event, initial: Request, answers: Mapping[str, Response]) -> Output:
     """The output as far as it fits what happened: `event` in the transaction of `initial`.
 
-    Raises ScriptError for what the message at hand makes wrong.
+    `answers` are the responses that it may forward, by token (RFC 3050 5.5.1.16). Raises ScriptError for what the
+    message at hand makes wrong.
     """
     warnings = output.warnings.copy()
     if isinstance(event, Cancelled | AckReceived):
@@ -94,13 +96,15 @@ def check_output(output: Output, event: Event, initial: Request) -> Output:
         elif isinstance(event, ResponseReceived) and event.generated:
             text = '"this" is the response to a request of the script: it is not for the caller'
             raise claim.error(text, f"print {VERSION} and a status code to answer the caller")
-    this = response.status if response is not None else 0
-    names = ("this", event.token) if isinstance(event, ResponseReceived) and not event.generated else ()
+    this = event.token if isinstance(event, ResponseReceived) else ""
 
     def status(action: Action) -> int:
         if isinstance(action, Reply):
             return action.status
-        return this if isinstance(action, ForwardResponse) and action.token in names else 0
+        if not isinstance(action, ForwardResponse):
+            return 0
+        named = answers.get(this if action.token == "this" else action.token)
+        return named.status if named is not None else 0
 
     actions = output.actions
     for index, action in enumerate(actions, 1):

@@ -199,7 +199,7 @@ class CgiService:
             return exec_output(outcome.stdout, route.max_messages)
         most, originate = route.max_messages, route.originate
         printed = parse_output(outcome.stdout, method=request.method, max_messages=most, originate=originate)
-        output = check_output(printed, turn.event, request)
+        output = check_output(printed, turn.event, request, self.context.answers)
         for action in output.actions:
             if type(action) is Originate:
                 action.script = route.script

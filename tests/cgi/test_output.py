@@ -27,6 +27,8 @@ from sipcgi.sip.message import Request, Response
 
 FLOW = Flow("UDP", HostPort("192.0.2.1", 5060), HostPort("192.0.2.9", 5060))
 VIAS = ["SIP/2.0/UDP proxy.example.org;branch=z9hG4bK2", "SIP/2.0/UDP 192.0.2.1;branch=z9hG4bK1"]
+EARLIER = "0-a.0"
+"""The token of a 404 that came before."""
 
 
 def request(method: str = "INVITE", **fields: str) -> Request:
@@ -43,13 +45,23 @@ def response_event(status: int, pending: int = 0) -> ResponseReceived:
     return ResponseReceived(response, "0-a.1", None, "sip:c@d", False, FLOW, Situation(pending))
 
 
+def answers(event: Event) -> dict[str, Response]:
+    """What may be forwarded in the run for that event."""
+    if isinstance(event, ResponseReceived) and not event.generated:
+        return {event.token: event.response}
+    return {}
+
+
 def parse(text: str, method: str = "INVITE") -> Output:
     return parse_output(text.encode(), method=method)
 
 
 def check(text: str, event: Event | None = None, initial: Request | None = None) -> Output:
     initial = initial or request()
-    return check_output(parse(text, initial.method), event or RequestReceived(initial, Situation()), initial)
+    event = event or RequestReceived(initial, Situation())
+    return check_output(
+        parse(text, initial.method), event, initial, answers(event) | {EARLIER: Response(404, "", Headers())}
+    )
 
 
 def error(text: str, event: Event | None = None, initial: Request | None = None) -> ScriptError:
@@ -139,6 +151,13 @@ def test_nothing_counts_after_this_response_if_it_is_final() -> None:
     assert found.actions == [ForwardResponse("this", Edits(), 1)]
     assert found.warnings == [(3, "dropped: the final response of line 1 ends the transaction")]
     assert len(check(text, response_event(180)).actions) == 2
+
+
+@pytest.mark.parametrize("event", [None, response_event(180), response_event(486), TimerFired(Situation())])
+def test_nothing_counts_after_an_earlier_response_if_it_is_final(event: Event | None) -> None:
+    found = check(f"CGI-FORWARD-RESPONSE {EARLIER} SIP/2.0\n\nCGI-PROXY-REQUEST sip:a@b SIP/2.0\n\n", event)
+    assert found.actions == [ForwardResponse(EARLIER, Edits(), 1)]
+    assert found.warnings == [(3, "dropped: the final response of line 1 ends the transaction")]
 
 
 @pytest.mark.parametrize(
@@ -261,7 +280,7 @@ FRAGMENTS = [
 
 def outcome(output: bytes, event: Event, initial: Request) -> Output | ScriptError:
     try:
-        return check_output(parse_output(output, method=initial.method), event, initial)
+        return check_output(parse_output(output, method=initial.method), event, initial, answers(event))
     except ScriptError as found:
         return found
 
@@ -327,7 +346,8 @@ MESSAGE = "MESSAGE sip:bob@example.com SIP/2.0\n\n"
 
 def own(text: str, event: Event | None = None) -> Output:
     parsed = parse_output(text.encode(), method="INVITE", originate=True)
-    return check_output(parsed, event or RequestReceived(request(), Situation()), request())
+    event = event or RequestReceived(request(), Situation())
+    return check_output(parsed, event, request(), answers(event))
 
 
 @pytest.mark.rfc("3050", "3.1")

@@ -125,6 +125,29 @@ def test_an_earlier_response_can_be_forwarded_by_its_token(world: World) -> None
     world.run(1.0)
     assert call.final.status == 486
     assert call.final.headers.get("x-via-token") == "yes"
+    assert world.lines("script") == []
+
+
+def test_what_follows_an_earlier_response_is_dropped_and_logged(world: World) -> None:
+    alice, bob, carol = world.phone("alice"), world.phone("bob"), world.phone("carol")
+    bob.answers("INVITE", (0.1, 486))
+    carol.answers("INVITE", (0.2, 404))
+    tokens: list[str] = []
+
+    def first(environment: dict[str, str]) -> str:
+        tokens.append(environment["RESPONSE_TOKEN"])
+        return PROXY.replace("20 ", "30 ") + AGAIN
+
+    def second(_: dict[str, str]) -> str:
+        return f"CGI-FORWARD-RESPONSE {tokens[0]} SIP/2.0\n\n{PROXY}"
+
+    world.script("invite.sh", PROXY + AGAIN, first, second)
+    call = alice.calls_up("sip:bob@example.com")
+    world.run(1.0)
+    assert call.final.status == 486
+    assert [request.method for request in bob.requests] == ["INVITE"]
+    (line,) = world.lines("warning")
+    assert "dropped: the final response of line 1" in line
 
 
 def test_a_token_of_another_transaction_names_nothing(world: World) -> None:
