@@ -3,7 +3,6 @@
 import itertools
 import socket
 import time
-from collections import Counter
 from collections.abc import Callable
 
 import trio
@@ -14,6 +13,7 @@ from sipcgi.net.coding import Coding
 from sipcgi.net.complaint import Complaints
 from sipcgi.net.descriptors import most_connections
 from sipcgi.net.intake import Intake
+from sipcgi.net.shares import Shares
 from sipcgi.net.stream import Connection, Opener
 
 Failed = Callable[[Flow, Unreachable], None]
@@ -34,7 +34,7 @@ class Pool:
         self.most = most if most is not None else most_connections()
         self.by_number: dict[int, Connection] = {}
         self.by_remote: dict[tuple[str, HostPort, str | None], Connection] = {}
-        self.by_host: Counter[str] = Counter()
+        self.shares = Shares()
         self._turn = trio.Semaphore(1)
         # never used twice, not even by the next process: registered flows may outlive us (RFC 5626 5.3)
         self._numbers = itertools.count(time.time_ns() // 1000)
@@ -64,12 +64,12 @@ class Pool:
         """
         if len(self.by_number) < self.most:
             return True
-        greediest = max(self.by_host, key=self.by_host.__getitem__)
-        if self.by_host[greediest] <= self.by_host.get(host, 0) + 1:
+        greediest = self.shares.greediest()
+        if self.shares.of(greediest) <= self.shares.of(host) + 1:
             self.complaints.say("too many connections", f"{host}: too many connections, one more is refused")
             return False
         self.complaints.say("too many connections", f"{greediest}: too many connections, others take their place")
-        theirs = (one for one in self.by_number.values() if one.flow.remote.host == greediest and one.is_open)
+        theirs = (one for one in self.shares.connections(greediest) if one.is_open)
         quietest = min(itertools.islice(theirs, LOOKED_AT), key=lambda one: (one.used, one.heard), default=None)
         if quietest is not None:
             quietest.end("too many connections")
@@ -89,7 +89,7 @@ class Pool:
         connection = Connection(flow, self.intake, self._lost, coding, name, self._turn)
         self.by_number[flow.connection] = connection
         self.by_remote[transport, remote, name] = connection
-        self.by_host[remote.host] += 1
+        self.shares.add(connection)
         self.nursery.start_soon(connection.run, open_stream)
         return flow
 
@@ -99,9 +99,7 @@ class Pool:
         key = (flow.transport, flow.remote, connection.name)
         if self.by_remote.get(key) is connection:
             del self.by_remote[key]
-        self.by_host[flow.remote.host] -= 1
-        if not self.by_host[flow.remote.host]:
-            del self.by_host[flow.remote.host]
+        self.shares.remove(connection)
         text = f"{flow.transport.lower()} {flow.remote}: {reason or connection.error}"
         if reason is not None:
             self.failed(flow, Unreachable(text))

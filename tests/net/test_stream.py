@@ -247,7 +247,7 @@ async def test_more_connections_than_there_is_room_for(transport, server, heard,
         await two.send_all(OPTIONS)
         await heard.one()
     await until(lambda: not transport._pool.by_number)
-    assert not transport._pool.by_host
+    assert not transport._pool.shares
     async with await trio.open_tcp_stream(*server) as one:
         await one.send_all(OPTIONS)
         await heard.one()
