@@ -47,7 +47,7 @@ def assemble(
         log=log,
         spawn=spawn,
         transactions=Transactions(transport, timers, ids, Timers()),
-        locations=LocationService(store, domains, timers, transport.is_open),
+        locations=LocationService(store, domains, timers, transport),
         answered=AnsweredDialogs(),
         large=LargeRequests(transport, timers),
         overload=Overload(log, timers),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from sipcgi.engine.domains import Domains
@@ -20,6 +20,7 @@ from sipcgi.timerqueue import TimerQueue
 if TYPE_CHECKING:
     from sipcgi.engine.hunt import Hunt
     from sipcgi.engine.registrar_service import RegistrarService
+    from sipcgi.net.transport import Transport
 
 CAPABILITIES = [
     ("Allow", "INVITE, ACK, CANCEL, BYE, OPTIONS, REGISTER"),
@@ -34,14 +35,12 @@ CAPABILITIES = [
 class LocationService:
     """Turns URIs into targets (RFC 3261 16.5)."""
 
-    def __init__(
-        self, store: LocationStore, domains: Domains, timers: TimerQueue, is_open: Callable[[Flow], bool]
-    ) -> None:
+    def __init__(self, store: LocationStore, domains: Domains, timers: TimerQueue, transport: Transport) -> None:
         self.store = store
         self.domains = domains
         self.timers = timers
         self.late = LateContacts(timers)
-        self.reachable = Reachable(store, timers.now, is_open, self.late)
+        self.reachable = Reachable(store, timers.now, transport, self.late)
 
     def targets(
         self,

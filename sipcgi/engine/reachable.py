@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from sipcgi.engine.late_contacts import LateContacts
 from sipcgi.engine.target import Target
+from sipcgi.errors import Unreachable
 from sipcgi.flow import WEBSOCKETS, Flow
 from sipcgi.registrar.bindings import Binding
 from sipcgi.registrar.store import LocationStore
 from sipcgi.sip.message import Request
 from sipcgi.sip.uri import SipUri
+
+if TYPE_CHECKING:
+    from sipcgi.net.transport import Transport
 
 _MOST_EQUAL = 200
 _SECURE = ("TLS", "WSS")
@@ -20,11 +25,12 @@ class Reachable:
     """What is in the store and can be reached. `now` counts as Binding.expires_at does."""
 
     def __init__(
-        self, store: LocationStore, now: Callable[[], float], is_open: Callable[[Flow], bool], late: LateContacts
+        self, store: LocationStore, now: Callable[[], float], transport: Transport, late: LateContacts
     ) -> None:
         self.store = store
         self.now = now
-        self.is_open = is_open
+        self.is_open = transport.is_open
+        self.flow_to = transport.flow_to
         self.late = late
         """Who is to hear of what registers."""
 
@@ -56,9 +62,21 @@ class Reachable:
     def _way(self, binding: Binding, uri: str | None) -> Target:
         flow = binding.flow
         if flow is not None and not self.is_open(flow):
-            flow = None  # its own address leads to it as well
+            flow = self._instead(flow)
         lost = 480 if needs_flow(binding) else 503  # no endpoint should see a 430 (RFC 5626 11.5)
         return Target(uri or binding.uri, binding.path, flow, lost=lost, binding=binding)
+
+    def _instead(self, flow: Flow) -> Flow | None:
+        """From another socket of ours to where a client was seen: its own address may lead nowhere, behind a NAT.
+
+        None: only its own address is left. A connection leads to whom it led to, and to nobody else.
+        """
+        if flow.transport != "UDP":
+            return None
+        try:
+            return self.flow_to("UDP", flow.remote)
+        except Unreachable:
+            return None
 
     def equal(self, uri: SipUri, aor: str = "") -> list[Binding]:
         """The bindings whose contact equals `uri`, those of `aor` first and of these the last one first."""

@@ -90,6 +90,10 @@ def set_aside(path: str, wall: float) -> str:
     return aside
 
 
+class Vanished(OSError):
+    """The file is no longer where it was: what is written into it is lost. Caught in stores/sqlite."""
+
+
 class Database:
     """An open file, used by one thread at a time.
 
@@ -108,6 +112,7 @@ class Database:
             self._connection = connection
             connection.text_factory = _decoded
             self._prepare(connection)
+            self._identity = _identity(path)
         except sqlite3.Error as error:
             self.close()
             raise self._refined(error) from error
@@ -169,7 +174,9 @@ class Database:
             yield current, bindings, keys
 
     def save(self, changes: Sequence[Change], ahead: float) -> None:
-        """All of them in one transaction: when it returns they are on the disk."""
+        """All of them in one transaction: when it returns they are on the disk. Raises Vanished."""
+        if not self.is_usable:
+            raise Vanished(f"{self.path} was removed, or replaced by another file")
         assert self._connection is not None
         execute = self._connection.execute
         aors = [_encoded(aor) for aor, _ in changes]
@@ -188,6 +195,14 @@ class Database:
                     execute("ROLLBACK")
             raise OSError(f"{self.path}: {error}") from error
 
+    def has_vanished(self) -> bool:
+        """Whether the path leads to another file than the one that is open, or to none."""
+        return self._connection is not None and _identity(self.path) != self._identity
+
+    @property
+    def is_usable(self) -> bool:
+        return self._connection is not None and not self.has_vanished()
+
     def close(self) -> None:
         if self._connection is not None:
             self._connection.close()
@@ -198,6 +213,29 @@ class Database:
         if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
             return Corrupt(f"is damaged: {error}")
         return OSError(f"{self.path}: {error}")
+
+
+def begin_anew(path: str, wall: float) -> tuple[Database, str | None]:
+    """A new file where another one was, which is closed; and where that is now which took its place. Raises OSError."""
+    aside = set_aside(path, wall) if _identity(path) is not None else None
+    for suffix in ("-wal", "-shm"):  # what is left of the former one must never meet the new one
+        with suppress(FileNotFoundError):
+            os.unlink(path + suffix)
+    try:
+        return Database(path), aside
+    except OSError:
+        with suppress(OSError):
+            os.unlink(path)  # half made
+        raise
+
+
+def _identity(path: str) -> tuple[int, int] | None:
+    """What a file is, whatever its name; None where there is none. As long as it is open no other one has it."""
+    try:
+        status = os.stat(path)
+    except FileNotFoundError:
+        return None
+    return status.st_dev, status.st_ino
 
 
 def _upgrade(connection: sqlite3.Connection) -> None:

@@ -3,7 +3,8 @@
 import gc
 import os
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import TypeVar
 
 import trio
 
@@ -11,8 +12,10 @@ from sipcgi.logs import Log
 from sipcgi.registrar.bindings import Binding
 from sipcgi.registrar.register import DEFAULT_LIMITS
 from sipcgi.registrar.saving import Saving
-from sipcgi.stores.database import Change, Corrupt, Database, set_aside
+from sipcgi.stores.database import Change, Corrupt, Database, Vanished, begin_anew, set_aside
 from sipcgi.stores.memory import MemoryStore, _Record
+
+T = TypeVar("T")
 
 GROUP = 64
 """Addresses-of-record that are written at once, without waiting for more."""
@@ -21,6 +24,8 @@ GROUP_SECONDS = 0.005
 
 TOLD = 16
 """Answers in one go: about 4 ms."""
+COLLECTED = 1000
+"""Addresses-of-record in one go, when all are to be written: about 1 ms."""
 
 
 class _Unsaved:
@@ -37,7 +42,8 @@ class SqliteStore(MemoryStore):
     """A LocationStore (registrar/store.py) that answers from memory and lets `run` write what changes to the file.
 
     While one group is being written, what changes waits for the next: the file follows the memory in order, and one
-    thread at a time uses it. When a group cannot be written, the memory goes back to what the file holds.
+    thread at a time uses it. When a group cannot be written, the memory goes back to what the file holds. When somebody
+    has removed the file, or put another one in its place, all is written into a new one.
 
     `now` is the clock of Binding.expires_at, `wall` that of seconds since 1970. Raises OSError when the file cannot be
     used; one that is damaged or no store is moved aside, and a new one begun.
@@ -55,6 +61,7 @@ class SqliteStore(MemoryStore):
         self._enough = trio.Event()
         self._thread = trio.CapacityLimiter(1)  # its own: slow look-ups of names must not keep it waiting
         self._taken_back = 0
+        self._vanished = False  # and the new file does not hold all yet
         try:
             self._database = self._open()
         except Corrupt as error:
@@ -125,7 +132,7 @@ class SqliteStore(MemoryStore):
         if not changes:  # all was taken back
             return
         try:
-            await trio.to_thread.run_sync(self._database.save, changes, self._ahead(), limiter=self._thread)
+            await self._write(changes)
         except OSError as error:
             self._take_back(unsaved, error)
             await self._tell(unsaved, error)
@@ -134,6 +141,43 @@ class SqliteStore(MemoryStore):
             self._log.info(f"{self.path} can be written again; changes taken back until then: {self._taken_back}")
             self._taken_back = 0
         await self._tell(unsaved, None)
+
+    async def _write(self, changes: list[Change]) -> None:
+        """Into the file; all that it is to hold if it has vanished. Raises OSError."""
+        if not self._vanished:
+            try:
+                await self._in_thread(self._database.save, changes, self._ahead())
+                return
+            except Vanished as error:
+                self._vanished = True
+                self._log.error(f"{error}: all registrations are written into a new one")
+        if aside := await self._in_thread(self._begin_anew):
+            self._log.error(f"{self.path}: the file that took its place is now {aside}")
+        everything = []
+        for number, change in enumerate(self._everything(), 1):
+            everything.append(change)
+            if not number % COLLECTED:
+                await trio.lowlevel.checkpoint()
+        await self._in_thread(self._database.save, everything, self._ahead())
+        self._vanished = False
+
+    async def _in_thread(self, function: Callable[..., T], *arguments: object) -> T:
+        return await trio.to_thread.run_sync(function, *arguments, limiter=self._thread)
+
+    def _begin_anew(self) -> str | None:
+        """Where the file is now that was in the place of ours. Raises OSError."""
+        if self._database.is_usable:  # but did not take all of it the last time
+            return None
+        self._database.close()
+        self._database, aside = begin_anew(self.path, self._wall())
+        return aside
+
+    def _everything(self) -> Iterator[Change]:
+        """What the file is to hold: the changes that wait may yet be taken back."""
+        for aor in [*self._records, *[aor for aor in self._unsaved if aor not in self._records]]:
+            waiting, record = self._unsaved.get(aor), self._records.get(aor)
+            if bindings := waiting.former if waiting else record.bindings if record else ():
+                yield aor, bindings
 
     def _take(self) -> tuple[dict[str, _Unsaved], list[Change]]:
         """All that waits."""
@@ -167,8 +211,12 @@ class SqliteStore(MemoryStore):
         """Saves what waits, which nobody is told any more, and closes the file. May be called again."""
         _, changes = self._take()
         try:
+            if self._vanished or self._database.has_vanished():
+                self._begin_anew()
+                changes = [*self._everything()]
             if changes:
                 self._database.save(changes, self._ahead())
+            self._vanished = False
         except OSError as error:
             self._log.error(f"{error}: changes that are lost: {len(changes)}")
         self._database.close()

@@ -148,7 +148,8 @@ class Socket:
         return Flow(transport, self.address, remote, connection)
 
     def is_open(self, flow: Flow) -> bool:
-        return flow.connection == self._flow(flow.transport, flow.remote).connection
+        here = self._flow(flow.transport, flow.remote)
+        return flow.connection == here.connection and flow.local.port == here.local.port
 
     def hangs_up(self, transport: str, remote: HostPort) -> None:
         """The connection breaks; what is sent to that host from now on goes over a new one."""

@@ -1,7 +1,10 @@
 """Registered contacts, and the way to them (RFC 3261 10, 16.5; contract: a proxied URI of our own domain)."""
 
 import pytest
+from phone import SERVER
 from world import World
+
+from sipcgi.flow import HostPort
 
 
 @pytest.mark.rfc("3261", "10.3-30")
@@ -123,6 +126,24 @@ def test_a_registered_contact_goes_the_way_it_registered(world: World) -> None:
     again = alice.calls_up("sip:carol@example.com")
     world.run(3.0)
     assert again.statuses == [200]
+
+
+@pytest.mark.parametrize("spoken", [True, False])
+def test_a_registered_contact_is_called_from_another_socket_when_its_own_is_gone(world: World, spoken: bool) -> None:
+    """The server listens at another port now: it is still the NAT that leads to the phone, not what Contact says."""
+    alice = world.phone("alice")
+    bob = world.phone("bob", "198.51.100.7", port=40000, says="10.0.0.7")
+    bob.calls_up("sip:example.com", "To: <sip:bob@example.com>", method="REGISTER")
+    world.run(1.0)
+    (binding,) = world.store.bindings("bob@example.com", 1.0)
+    assert binding.flow is not None
+    binding.flow = binding.flow._replace(local=HostPort(SERVER.host, 5080))
+    if not spoken:
+        world.socket.closed.add("UDP")
+    call = alice.calls_up("sip:bob@example.com")
+    world.run(2.0)
+    assert call.statuses == [200 if spoken else 500]
+    assert bool(bob.heard("INVITE")) == spoken
 
 
 def test_a_registered_stream_is_used_again(world: World) -> None:

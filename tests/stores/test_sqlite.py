@@ -2,11 +2,12 @@
 
 import os
 import resource
+import shutil
 import sqlite3
 import subprocess
 import sys
 import tracemalloc
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from textwrap import dedent
@@ -393,6 +394,95 @@ async def test_what_was_decided_on_top_of_it_is_taken_back_with_it(disk: Disk) -
             await trio.lowlevel.checkpoint()
         assert await outcome(store.replace("alice@example.com", [binding("sip:alice@h")])) is None
     assert disk.rows() == [("alice@example.com", "sip:alice@h")]
+
+
+# A file that somebody removed
+
+
+def removed(path: Path) -> None:
+    """As `rm location.db` does it, which leaves the journal."""
+    path.unlink()
+
+
+def removed_with_its_journal(path: Path) -> None:
+    for file in path.parent.glob("location.db*"):
+        file.unlink()
+
+
+@pytest.mark.parametrize("remove", [removed, removed_with_its_journal])
+async def test_a_file_that_was_removed_is_made_anew_with_all_that_is_registered(
+    disk: Disk, remove: Callable[[Path], None]
+) -> None:
+    store = disk.store()
+    async with running(store):
+        assert await outcome(store.replace(BOB, [binding("sip:bob@h")])) is None
+        assert await outcome(store.replace("carol@example.com", [binding("sip:carol@h")])) is None
+        for phone in ("sip:alice@h", "sip:alice@home"):
+            remove(disk.path)
+            assert await outcome(store.replace("carol@example.com", [])) is None
+            assert await outcome(store.replace("alice@example.com", [binding(phone)])) is None
+            assert sorted(disk.rows()) == [("alice@example.com", phone), (BOB, "sip:bob@h")]
+    said = f"{disk.path} was removed, or replaced by another file: all registrations are written into a new one"
+    assert disk.said() == [f"error {said}"] * 2
+    assert sorted(file.name for file in disk.path.parent.iterdir()) == ["location.db"]
+    store = disk.restart(store)
+    assert store.count() == 2
+
+
+async def test_one_that_took_its_place_is_moved_aside(disk: Disk) -> None:
+    store = disk.store()
+    async with running(store):
+        assert await outcome(store.replace(BOB, [binding("sip:bob@h")])) is None
+        other = disk.path.with_name("other")
+        other.write_text("a backup")
+        other.rename(disk.path)
+        assert await outcome(store.replace("alice@example.com", [binding("sip:alice@h")])) is None
+    aside = disk.path.with_name("location.db.corrupt-20270115T080000Z")
+    assert disk.said()[1:] == [f"error {disk.path}: the file that took its place is now {aside}"]
+    assert aside.read_text() == "a backup"
+    assert len(disk.rows()) == 2
+
+
+async def test_what_cannot_be_written_into_a_new_one_either_is_taken_back(disk: Disk, tmp_path: Path) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    disk.path = folder / "location.db"
+    store = disk.store()
+    async with running(store):
+        assert await outcome(store.replace(BOB, [binding("sip:bob@h")])) is None
+        shutil.rmtree(folder)
+        for _ in range(2):
+            error = await outcome(store.replace("alice@example.com", [binding("sip:alice@h")]))
+            assert str(error) == f"there is no folder {folder}"
+            assert store.count() == 1
+        folder.mkdir()
+        assert await outcome(store.replace("alice@example.com", [binding("sip:alice@h")])) is None
+    assert [line.split(":")[0].split(" ")[0] for line in disk.said()] == ["error", "error", "info"]
+    assert sorted(disk.rows()) == [("alice@example.com", "sip:alice@h"), (BOB, "sip:bob@h")]
+
+
+async def test_a_change_that_comes_meanwhile_can_still_be_taken_back(disk: Disk) -> None:
+    """The new file holds what was before it, until its own turn."""
+    store = disk.store()
+    store.replace(BOB, [binding("sip:bob@h")])
+    store._take()
+    store.replace(BOB, [binding("sip:bob@home")])
+    store.replace("alice@example.com", [binding("sip:alice@h")])
+    assert list(store._everything()) == [(BOB, (binding("sip:bob@h"),))]
+    store.replace(BOB, [])
+    assert list(store._everything()) == [(BOB, (binding("sip:bob@h"),))]
+    store.close()
+
+
+def test_at_the_end_as_well(disk: Disk) -> None:
+    store = disk.store()
+    store.replace(BOB, [binding("sip:bob@h")])
+    store.close()
+    store = disk.store()
+    disk.path.unlink()
+    store.close()
+    assert disk.rows() == [(BOB, "sip:bob@h")]
+    store.close()
 
 
 async def test_the_end_does_not_wait_for_ever(disk: Disk) -> None:
