@@ -86,6 +86,10 @@ class Edits:
     body: bytes | None = None
     """None keeps the body, b"" deletes it together with Content-Type."""
 
+    def sets(self, name: str) -> bool:
+        """Whether there is a field of that name, given in lower case."""
+        return any(name == one.lower() for one, _ in self.headers)
+
 
 @dataclass(slots=True)
 class Reply:
@@ -187,3 +191,15 @@ class Service(Protocol):
         """Whether any later event may be wanted."""
 
     def decide(self, event: Event) -> Sequence[Action] | Pending: ...
+
+
+class Default:
+    """What the default services have in common: they decide for the request alone."""
+
+    __slots__ = ()
+
+    def wants(self, event: Event) -> bool:
+        return False
+
+    def listening(self) -> bool:
+        return False

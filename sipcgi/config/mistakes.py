@@ -1,6 +1,6 @@
 """All that is wrong with a configuration, in the words of the people who write it."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path as FilePath
@@ -83,9 +83,13 @@ def _meant(path: Path, sections: dict[Path, type[BaseModel]]) -> str:
         if name in keys(model):
             where = ".".join(str(part) for part in section if part != "*")
             return f"; it belongs {f'below {where}' if where else 'to the outermost level'}"
-    if close := get_close_matches(name.lower(), here, 1):
-        return f"; did you mean '{close[0]}'?"
-    return f": there are {', '.join(here)}"
+    return meant(name, here)
+
+
+def meant(name: str, known: Sequence[str]) -> str:
+    """Which of the known keys an unknown one may have been meant to be, or all of them."""
+    close = get_close_matches(name.lower(), known, 1)
+    return f"; did you mean '{close[0]}'?" if close else f": there are {', '.join(known)}"
 
 
 def keys(model: type[BaseModel]) -> list[str]:

@@ -11,7 +11,6 @@ from sipcgi.sip.headers import Headers, canonical
 from sipcgi.sip.message import Request, Response
 from sipcgi.sip.uri import SipUri, parse_uri
 
-MAKES_DIALOG = frozenset({"INVITE", "SUBSCRIBE", "REFER"})
 REFRESHES_TARGET = frozenset({"INVITE", "UPDATE", "SUBSCRIBE", "NOTIFY"})  # RFC 3261 12.2, RFC 3311, RFC 6665
 ALLOWED = "INVITE, ACK, CANCEL, BYE, OPTIONS, NOTIFY"
 _NOT_IN_TO = ("lr", "maddr", "method", "transport", "ttl")  # RFC 3261 19.1.1, table 1

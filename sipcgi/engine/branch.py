@@ -311,6 +311,6 @@ class Branch:
 
 
 def with_routes(edits: Edits, routes: tuple[str, ...]) -> Edits:
-    if any(name.lower() == "route" for name, _ in edits.headers):
+    if edits.sets("route"):
         return edits
     return Edits([*edits.headers, ("Route", ", ".join(routes))], edits.remove - {"route"}, edits.body)

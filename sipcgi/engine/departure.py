@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sipcgi.dialog.dialog import MAKES_DIALOG, REFRESHES_TARGET
+from sipcgi.dialog.dialog import REFRESHES_TARGET
 from sipcgi.dialog.token import Sides
 from sipcgi.errors import ParseError
 from sipcgi.flow import Flow
@@ -16,6 +16,7 @@ from sipcgi.proxy.forward import forward
 from sipcgi.registrar.nat import way_back
 from sipcgi.registrar.outbound import supports
 from sipcgi.service import Edits
+from sipcgi.sip.build import MAKES_DIALOG
 from sipcgi.sip.message import Request
 
 if TYPE_CHECKING:
@@ -65,8 +66,7 @@ def set_out(core: Core, request: Request, target: Target, flow: Flow, edits: Edi
 
 def own_contact(core: Core, flow: Flow, *, secure: bool) -> str:
     """Where requests in a dialog of ours go (12.1.1, 12.1.2)."""
-    transport = "" if flow.transport == "UDP" else f";transport={flow.transport.lower()}"
-    return f"<{'sips' if secure else 'sip'}:{core.transport.sent_by(flow)}{transport}>"
+    return f"<{'sips' if secure else 'sip'}:{core.transport.sent_by(flow)}{over(flow)}>"
 
 
 def hops(context: RequestContext, name: str, flow: Flow) -> tuple[str, str]:
@@ -83,8 +83,12 @@ def secured(value: str, uri: str) -> str:
 
 def hop(name: str, sent_by: str, flow: Flow) -> str:
     """The value that leads back to our end of a flow."""
-    transport = "" if flow.transport == "UDP" else f";transport={flow.transport.lower()}"
-    return f"<sip:{name}@{sent_by};lr{transport}>"
+    return f"<sip:{name}@{sent_by};lr{over(flow)}>"
+
+
+def over(flow: Flow) -> str:
+    """The parameter of a URI that says so; none for UDP, which is meant without one."""
+    return "" if flow.transport == "UDP" else f";transport={flow.transport.lower()}"
 
 
 def flow_of_caller(context: RequestContext) -> Flow | None:
@@ -110,7 +114,7 @@ def add_path(context: RequestContext, forwarded: Request, flow: Flow, edits: Edi
             return
     except ParseError:
         return
-    if "path" in edits.remove or any(name.lower() == "path" for name, _ in edits.headers):
+    if "path" in edits.remove or edits.sets("path"):
         return
     ours, theirs = hops(context, context.core.token_key.path(context.flow), flow)
     names = forwarded.headers.names

@@ -20,9 +20,9 @@ from sipcgi.engine.policy import Choice, Policy
 from sipcgi.engine.registrar_service import RegistrarService
 from sipcgi.engine.response_failover import ResponseFailover
 from sipcgi.engine.stateless import pass_on
+from sipcgi.engine.upstream import access_record
 from sipcgi.errors import ParseError, Refused, Unreachable
 from sipcgi.flow import Flow
-from sipcgi.logs import AccessRecord
 from sipcgi.proxy.loop import is_loop
 from sipcgi.proxy.route import preprocess, strip_routes
 from sipcgi.proxy.validate import validate
@@ -130,7 +130,7 @@ class Dispatch:
         outer: RequestContext | None = None,
         leg: Leg | None = None,
     ) -> None:
-        record = access_record(request, flow)
+        record = access_record(request, str(flow.remote))
         record.route = "dialog" if own.in_dialog else "default"
         context = RequestContext(self.core, server, request, flow, record, own)
         server.user = context
@@ -180,7 +180,7 @@ class Dispatch:
         self.start(request, flow, server, Choice(route, "generated"), InCalledDialog(leg), NOTHING, leg=leg)
 
     def refuse(self, request: Request, flow: Flow, server: ServerTransaction, refusal: Refused) -> None:
-        record = access_record(request, flow)
+        record = access_record(request, str(flow.remote))
         record.route, record.status, record.to_final = "-", refusal.status, 0.0
         server.respond(
             build.response(request, refusal.status, refusal.reason, to_tag=server.tag(), headers=refusal.headers)
@@ -203,15 +203,3 @@ class Dispatch:
                 pass_on(self.core, request, target, own.sent_by)
         except (Refused, ParseError):
             return  # nothing answers an ACK
-
-
-def access_record(request: Request, flow: Flow) -> AccessRecord:
-    headers = request.headers
-    return AccessRecord(
-        method=request.method,
-        from_=headers.get("from") or "",
-        to=headers.get("to") or "",
-        uri=request.uri,
-        source=str(flow.remote),
-        call_id=headers.get("call-id") or "",
-    )

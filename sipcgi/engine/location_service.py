@@ -12,7 +12,7 @@ from sipcgi.engine.target import Reroute, Target
 from sipcgi.flow import Flow
 from sipcgi.registrar.bindings import Binding, contacts, groups
 from sipcgi.registrar.store import LocationStore
-from sipcgi.service import Action, Edits, Event, Pending, Relay, Reply, RequestReceived
+from sipcgi.service import Action, Default, Edits, Event, Pending, Relay, Reply, RequestReceived
 from sipcgi.sip.message import Request
 from sipcgi.sip.uri import SipUri, Uri, equivalent, parse_uri
 from sipcgi.timerqueue import TimerQueue
@@ -61,7 +61,7 @@ class LocationService:
         routed = "route" in request.headers and "route" not in action.edits.remove
         if routed and (not initial or action.uri == request.uri):
             return [[Target(action.uri)]]  # the Route of a caller who may relay
-        if any(name.lower() == "route" for name, _ in action.edits.headers):
+        if action.edits.sets("route"):
             return [[Target(action.uri)]]  # the script names the next hop, and keeps the URI
         if flow is not None and initial and action.uri == request.uri:
             return [[Target(action.uri, flow=flow, lost=430)]]  # RFC 5626 5.3.1
@@ -139,16 +139,10 @@ class LocationService:
         return contacts(bindings, self.timers.now()) if bindings else None
 
 
-class InAnsweredDialog:
+class InAnsweredDialog(Default):
     """The default for a request in the dialog of a script's own 2xx: BYE ends it, the rest is refused (12.2.2)."""
 
     __slots__ = ()
-
-    def wants(self, event: Event) -> bool:
-        return False
-
-    def listening(self) -> bool:
-        return False
 
     def decide(self, event: Event) -> Sequence[Action]:
         assert type(event) is RequestReceived
@@ -156,7 +150,7 @@ class InAnsweredDialog:
         return [Reply(200 if method in ("BYE", "OPTIONS") else 488 if method == "INVITE" else 405, "")]
 
 
-class DefaultRoute:
+class DefaultRoute(Default):
     """The default action for one request: register, answer for the server itself, look up, redirect, or relay."""
 
     __slots__ = ("flow", "in_dialog", "locations", "may_relay", "registrar")
@@ -169,12 +163,6 @@ class DefaultRoute:
         self.flow = flow
         self.in_dialog = in_dialog
         self.may_relay = may_relay or in_dialog
-
-    def wants(self, event: Event) -> bool:
-        return False
-
-    def listening(self) -> bool:
-        return False
 
     def decide(self, event: Event) -> Sequence[Action] | Pending:
         assert type(event) is RequestReceived

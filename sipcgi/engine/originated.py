@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from sipcgi.auth.digest import Account
 from sipcgi.cgi.action import IN_DIALOG
 from sipcgi.cgi.routes import Route
-from sipcgi.dialog.dialog import ALLOWED, MAKES_DIALOG, new_request
+from sipcgi.dialog.dialog import ALLOWED, new_request
 from sipcgi.engine.leg import Key, Leg
 from sipcgi.engine.outgoing import Outgoing
 from sipcgi.engine.own_route import NOTHING
@@ -19,6 +19,7 @@ from sipcgi.errors import ParseError
 from sipcgi.flow import Flow
 from sipcgi.service import (
     Action,
+    Default,
     Edits,
     Event,
     Originate,
@@ -27,6 +28,7 @@ from sipcgi.service import (
     ResponseReceived,
     Situation,
 )
+from sipcgi.sip.build import MAKES_DIALOG
 from sipcgi.sip.message import Request, Response
 
 if TYPE_CHECKING:
@@ -251,7 +253,7 @@ class Heard:
             self.leg.heard_again(response)
 
 
-class InCalledDialog:
+class InCalledDialog(Default):
     """The default for a request that comes in the dialog of a generated one.
 
     When the peer hangs up, the other calls of the story end as well: no one is left to talk to.
@@ -261,12 +263,6 @@ class InCalledDialog:
 
     def __init__(self, leg: Leg) -> None:
         self.leg = leg
-
-    def wants(self, event: Event) -> bool:
-        return False
-
-    def listening(self) -> bool:
-        return False
 
     def decide(self, event: Event) -> Sequence[Action]:
         assert type(event) is RequestReceived

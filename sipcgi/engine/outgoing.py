@@ -13,8 +13,8 @@ from sipcgi.auth.digest import FIELDS, authorizations
 from sipcgi.dialog.dialog import Dialog
 from sipcgi.engine.context import RequestContext
 from sipcgi.engine.own_route import OwnRoute
+from sipcgi.engine.upstream import access_record
 from sipcgi.flow import Flow, HostPort
-from sipcgi.logs import AccessRecord
 from sipcgi.service import Action, Event, Relay, ResponseReceived
 from sipcgi.sip import build
 from sipcgi.sip.message import Request, Response
@@ -82,16 +82,8 @@ class Outgoing:
     def send(self) -> None:
         """Starts it; whatever fails is a local response."""
         request = self.request
-        record = AccessRecord(
-            method=request.method,
-            from_=request.headers.get("from") or "",
-            to=request.headers.get("to") or "",
-            uri=request.uri,
-            source="",
-            call_id=request.call_id,
-            route="generated",
-            script=self.script,
-        )
+        record = access_record(request, source="")
+        record.route, record.script = "generated", self.script
         self.context = RequestContext(self.core, self, request, NOWHERE, record, self.own)
         self.context.begin(self, self)
 

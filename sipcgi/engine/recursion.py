@@ -35,10 +35,10 @@ def may_recurse(context: RequestContext, branch: Branch, response: Response) -> 
     )
 
 
-def recurse(context: RequestContext, branch: Branch, response: Response) -> bool:
-    """Starts branches for the contacts; False when there is none that was not tried before."""
+def recurse(context: RequestContext, branch: Branch, response: Response) -> None:
+    """Starts branches for the contacts that were not tried before."""
     if not may_recurse(context, branch, response):
-        return False
+        return
     found = Redirection.of(response, secure=context.request.target.scheme == "sips", most=MOST)
     tried = [parse_uri(one.target.uri) for one in context.branches]
     groups = []
@@ -49,11 +49,10 @@ def recurse(context: RequestContext, branch: Branch, response: Response) -> bool
             group = [target for way in ways if nth < len(way) for target in way[nth] if is_new(target, tried)]
             groups += [group] if group else []
     if not groups:
-        return False
+        return
     context.responses.replace(response, remainder(response, found.kept))
     context.record.targets += [target.uri for group in groups for target in group]
     branch.hunt.recurse(groups)
-    return True
 
 
 def is_new(target: Target, tried: list[Uri]) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 from sipcgi.flow import Flow
+from sipcgi.logs import AccessRecord
 from sipcgi.proxy.breadth import Breadth
 from sipcgi.proxy.loop import loop_hash
 from sipcgi.sip import build
@@ -12,7 +13,7 @@ from sipcgi.sip.message import Request, Response
 
 if TYPE_CHECKING:
     from sipcgi.engine.transaction import ServerUser
-    from sipcgi.logs import AccessRecord, Log
+    from sipcgi.logs import Log
     from sipcgi.timerqueue import TimerQueue
 
 
@@ -153,6 +154,19 @@ class Upstream:
         if not self.logged:
             self.logged = True
             self.log.access(self.record)
+
+
+def access_record(request: Request, source: str) -> AccessRecord:
+    """What can be said of a transaction at its beginning."""
+    headers = request.headers
+    return AccessRecord(
+        method=request.method,
+        from_=headers.get("from") or "",
+        to=headers.get("to") or "",
+        uri=request.uri,
+        source=source,
+        call_id=headers.get("call-id") or "",
+    )
 
 
 def framed(response: Response, flow: Flow) -> Response:

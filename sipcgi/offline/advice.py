@@ -9,11 +9,12 @@ from sipcgi.cgi.routes import CGI
 from sipcgi.net.address import numeric
 from sipcgi.offline.journal import Finding, Played
 from sipcgi.service import Relay, Reply
+from sipcgi.sip.build import MAKES_DIALOG
 from sipcgi.sip.headers import canonical
 from sipcgi.sip.message import Request
 from sipcgi.sip.uri import SipUri, parse_uri
 
-_MAKES_DIALOG = frozenset({"INVITE", "SUBSCRIBE", "REFER", "UPDATE"})
+_CONTACT_COUNTS = MAKES_DIALOG | {"UPDATE"}
 _NEEDED = {
     401: ("WWW-Authenticate", "a caller without a challenge gives up"),
     405: ("Allow", "it names the methods that would do"),
@@ -61,7 +62,7 @@ def _of_message(message: ScriptMessage, request: Request) -> list[Finding]:
                 for name in names
                 if canonical(name) in printed
             ]
-    if message.action == PROXY_REQUEST and request.method in _MAKES_DIALOG and "contact" in printed:
+    if message.action == PROXY_REQUEST and request.method in _CONTACT_COUNTS and "contact" in printed:
         text = f"a proxied {request.method} with another Contact: what follows goes there, not to the caller"
         found.append(_at(printed["contact"], text, "leave it out; a redirection is `SIP/2.0 302` with Contact"))
     if message.action == VERSION:
@@ -83,7 +84,7 @@ def _of_answer(message: ScriptMessage, printed: dict[str, Field], request: Reque
 def _of_target(warnings: list[Finding], notes: list[str], action: Relay, nobody: Nobody | None) -> None:
     """A URI of our own domain goes to the registered contacts (contract: a proxied URI of our own domain)."""
     uri = parse_uri(action.uri)
-    if not isinstance(uri, SipUri) or any(canonical(name) == "route" for name, _ in action.edits.headers):
+    if not isinstance(uri, SipUri) or action.edits.sets("route"):
         return
     if nobody is None and numeric(uri.host) is None:
         text = f"line {action.line}: if {uri.host} is a domain of the server, this goes to the phones of {uri.aor}"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -12,6 +11,7 @@ from sipcgi.cgi.output import parse_output
 from sipcgi.cgi.routes import CGI
 from sipcgi.config.document import Document
 from sipcgi.config.document import Path as Key
+from sipcgi.config.mistakes import meant
 from sipcgi.config.quantity import duration, scalar
 from sipcgi.config.schema import style
 from sipcgi.errors import ConfigError, ParseError, ScriptError
@@ -147,7 +147,7 @@ class _Reader:
         known = (*AROUND, inner)
         for name in told:
             if name not in known:
-                self.add((*key, name), f"unknown key{_meant(name, known)}")
+                self.add((*key, name), f"unknown key{meant(name, known)}")
         found: dict[str, Any] = {}
         if "script" in told:
             found |= self.scripts((*key, "script"), told["script"])
@@ -204,7 +204,7 @@ class _Reader:
             text, *others = [str(name) for name in entries]
             for name in others:
                 if name not in STEP_KEYS:
-                    self.add((*here, name), f"unknown key{_meant(name, STEP_KEYS)}: the first one says what happens")
+                    self.add((*here, name), f"unknown key{meant(name, STEP_KEYS)}: the first one says what happens")
             made = self.step(here, text, entries, first=number == 0)
             if made is not None:
                 yield made
@@ -323,8 +323,3 @@ def _answered(code: str, rest: str, headers: tuple[tuple[str, str], ...], body: 
 
 def _text(value: object) -> str:
     return "" if value is None else scalar(value)
-
-
-def _meant(name: str, known: tuple[str, ...]) -> str:
-    close = get_close_matches(name.lower(), known, 1)
-    return f"; did you mean '{close[0]}'?" if close else f": there are {', '.join(known)}"

@@ -12,7 +12,7 @@ from sipcgi.sip.status import reason as standard_reason
 _ECHOED = frozenset({"via", "from", "to", "call-id", "cseq"})  # RFC 3261 8.2.6.2
 _ECHOED_IN_100 = _ECHOED | {"timestamp"}  # RFC 3261 8.2.6.1
 _ECHOED_IN_DIALOG = _ECHOED | {"record-route"}  # RFC 3261 12.1.1
-_MAKES_DIALOG = frozenset({"INVITE", "SUBSCRIBE", "REFER"})
+MAKES_DIALOG = frozenset({"INVITE", "SUBSCRIBE", "REFER"})
 
 
 def response(
@@ -31,7 +31,7 @@ def response(
     echoed = _ECHOED
     if status == 100:
         echoed = _ECHOED_IN_100
-    elif status < 300 and request.method in _MAKES_DIALOG:
+    elif status < 300 and request.method in MAKES_DIALOG:
         echoed = _ECHOED_IN_DIALOG
     names: list[str] = []
     lines: list[str] = []

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from authority import Authority
-from running import HOST, PATIENCE, START, Server, free_port
+from running import HOST, PATIENCE, START, Server, free_port, wait_or_kill
 
 DOMAIN = "example.com"
 CONFIGURATION = """
@@ -122,8 +122,4 @@ class Agent:
     def quit(self) -> None:
         self.control.close()
         self.process.terminate()
-        try:
-            self.process.wait(PATIENCE)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
+        wait_or_kill(self.process)

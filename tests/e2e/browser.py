@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from running import PATIENCE, Server
+from running import PATIENCE, Server, wait_or_kill
 from wire_phone import Message
 
 FOLDER = Path(__file__).parent / "browser"
@@ -77,10 +77,6 @@ class Browser:
         assert self.process.stdin is not None
         assert self.process.stdout is not None
         self.process.stdin.close()
-        try:
-            self.process.wait(PATIENCE)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
+        wait_or_kill(self.process)
         self.reader.join()
         self.process.stdout.close()

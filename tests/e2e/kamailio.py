@@ -5,7 +5,7 @@ import time
 from pathlib import Path
 
 from authority import Authority
-from running import HOST, PATIENCE, START, free_port
+from running import HOST, START, free_port, wait_or_kill
 
 CONFIGURATION = """#!KAMAILIO
 children=1
@@ -87,8 +87,4 @@ class Kamailio:
 
     def quit(self) -> None:
         self.process.terminate()
-        try:
-            self.process.wait(PATIENCE)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
+        wait_or_kill(self.process)

@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 HOST = "127.0.0.1"
 PATIENCE = 5.0  # seconds for what should take milliseconds
@@ -32,6 +33,15 @@ def is_free(port: int) -> bool:
             except OSError:
                 return False
     return True
+
+
+def wait_or_kill(process: subprocess.Popen[Any]) -> int:
+    """The exit status of a program that was told to end."""
+    try:
+        return process.wait(PATIENCE)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        return process.wait()
 
 
 def url(scheme: str) -> str:
@@ -131,11 +141,7 @@ class Server:
         """Its exit status, -9 when it would not end by itself."""
         if self.process.poll() is None:
             self.signal(signal.SIGTERM)
-        try:
-            return self.process.wait(PATIENCE)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            return self.process.wait()
+        return wait_or_kill(self.process)
 
 
 def field(line: str, name: str) -> str:
