@@ -22,6 +22,8 @@ LANGUAGES = {
 """The ending of each, by which the server knows its interpreter (hosts/directory)."""
 PARTS = {"conf": "conf", "cgi-bin": "cgi-bin", "tests": "tests/golden"}
 """Of a directory to start from, and where a checkout has them; a wheel has them below `samples`."""
+KINDS = {*LANGUAGES.values(), ".c", ".txt", ".yaml"}
+"""What samples end with: what a server has put beside them, its registrations and their key, goes nowhere."""
 
 
 def write_script(name: Path, language: str | None) -> Path:
@@ -49,7 +51,7 @@ def lay_out(directory: Path) -> Iterator[tuple[Path, bool]]:
         folder = samples(part, source)
         (directory / part).mkdir(parents=True, exist_ok=True)
         for file in sorted(folder.rglob("*")):
-            if not file.is_file() or file.name.startswith("."):
+            if not file.is_file() or file.name.startswith(".") or file.suffix not in KINDS:
                 continue
             path = directory / part / file.relative_to(folder)
             path.parent.mkdir(parents=True, exist_ok=True)

@@ -70,6 +70,19 @@ def test_the_ending_tells_the_language(here: Path) -> None:
     assert (here / "cgi-bin" / "message.py").read_text().startswith("#!/usr/bin/env python3\n")
 
 
+def test_what_a_server_has_put_beside_the_samples_stays_there(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    checkout = here / "checkout"
+    for part, source in scaffold.PARTS.items():
+        shutil.copytree(scaffold.samples(part, source), checkout / source)
+    for name in ("reg.db", "reg.db-wal", "reg.db-shm", "reg.db.key", "reg.db.corrupt-20270115T080000Z"):
+        for source in scaffold.PARTS.values():
+            (checkout / source / name).write_text("secret")
+    monkeypatch.setattr(scaffold, "samples", lambda part, source: checkout / source)
+    assert run("init", "new").exit_code == 0
+    assert [path for path in files(here / "new") if path.name.startswith("reg")] == []
+    assert len(files(here / "new")) == len([path for path in files(checkout) if not path.name.startswith("reg")])
+
+
 def test_nothing_is_written_over(here: Path) -> None:
     (here / "invite.pl").write_text("mine")
     result = run("new", "invite", "--language", "perl")
