@@ -66,9 +66,11 @@ def overrides(command: F) -> F:
 def serve(config: Path | None, listen: tuple[str, ...], domains: tuple[str, ...], scripts: Path | None) -> None:
     """Run the server. SIGTERM ends it, SIGHUP makes it read its configuration again."""
     from sipcgi import app
+    from sipcgi.config.load import found
     from sipcgi.config.mistakes import ConfigErrors
     from sipcgi.config.scripts import load_with_scripts
 
+    config = config or found()  # the same one is read again on SIGHUP: that it is gone must not mean the defaults
     try:
         status = app.serve(partial(load_with_scripts, config, listen=listen, domains=domains, scripts=scripts))
     except ConfigErrors as errors:

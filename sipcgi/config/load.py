@@ -45,7 +45,7 @@ def load(
 
     Raises ConfigErrors with every mistake of the file and of the arguments.
     """
-    path = path or next(filter(_is_there, PLACES), None)
+    path = path or found()
     document = _read(path) if path else Document(BUILT_IN)
     file = schema.File()
     try:
@@ -94,6 +94,11 @@ def load(
         credentials=tuple(Account(each.realm, each.user, each.password) for each in file.credentials),
         lines={key_name(place): line for place, line in document.lines.items()},
     )
+
+
+def found() -> Path | None:
+    """The first of PLACES that there is."""
+    return next(filter(_is_there, PLACES), None)
 
 
 def _is_there(place: Path) -> bool:

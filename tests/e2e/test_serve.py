@@ -248,6 +248,24 @@ class TestReload:
         server.wait_for(" error ", f"not reloaded: {server.configuration}: is empty")
         refused(phones(server, "alice"), "603")
 
+    def test_one_that_was_found_and_is_gone_is_missed(self, tmp_path: Path) -> None:
+        (tmp_path / "cgi-bin").mkdir()
+        (tmp_path / "conf").mkdir()
+        file = tmp_path / "conf" / "sipcgi.yaml"
+        file.write_text(f"listen: udp://127.0.0.1:{free_port()}\nscripts: {{directory: ../cgi-bin}}\n")
+        command = [sys.executable, "-m", "sipcgi"]
+        with subprocess.Popen(
+            command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        ) as process:
+            assert process.stdout is not None
+            assert process.stderr is not None
+            assert any("scripts in" in line for line in iter(process.stdout.readline, ""))
+            file.unlink()
+            process.send_signal(signal.SIGHUP)
+            assert "error not reloaded: conf/sipcgi.yaml" in process.stderr.readline()
+            process.terminate()
+        assert process.returncode == 0
+
     def test_a_file_of_aliases_is_read_again(self, serve: Serve, phones: Phones) -> None:
         server = serve()
         file = server.configuration.parent / "aliases"
