@@ -30,6 +30,7 @@ from sipcgi.engine.policy import Policy
 from sipcgi.engine.registrar_service import RegistrarService
 from sipcgi.errors import EX_CONFIG, Closed, Unreachable
 from sipcgi.flow import Flow
+from sipcgi.hosts.choice import ChoiceHost
 from sipcgi.hosts.directory import ScriptDirectory
 from sipcgi.hosts.exec import ExecHost
 from sipcgi.hosts.limit import LimitedHost
@@ -81,7 +82,7 @@ class Server:
         self.store = MemoryStore()
         self.token_key = os.urandom(32)  # memory://: made anew; the dialogs' bindings are gone as well
         self.host = ExecHost(self.clock.timers, say=self.log.error)
-        self.limited = LimitedHost(self.host, self.clock.timers, configuration.scripts.max_running)
+        self.limited = LimitedHost(ChoiceHost(self.host), self.clock.timers, configuration.scripts.max_running)
 
     async def run(self) -> int:
         gc.collect()  # now, for there is no garbage in what a store loads, and it may be much
@@ -152,7 +153,7 @@ class Server:
             if type(error) is not Closed:
                 self.core.large.lost(flow)
                 self.dispatch.failover.lost(flow)
-            self.core.transactions.lost(flow)
+            self.core.transactions.lost(flow, str(error))
         except Exception:
             self.log.crash(f"the loss of {flow}:\n{traceback.format_exc()}")
 
@@ -166,6 +167,7 @@ class Server:
     def policy(self, configuration: Configuration) -> Policy:
         settings = configuration.scripts
         self.limited.most = settings.max_running
+        self.limited.most_per_script = settings.max_running_per_script
         self.core.overload.most = configuration.max_transactions
         self.core.overload.retry_after = configuration.retry_after
         self.core.originated.accounts = configuration.credentials

@@ -6,8 +6,8 @@ from difflib import get_close_matches
 
 from sipcgi import __version__
 from sipcgi.cgi.routes import CGI, Route, fallback_names
+from sipcgi.config.fields import METHODS, ON_ERROR
 from sipcgi.config.model import Configuration
-from sipcgi.config.schema import METHODS, ON_ERROR
 from sipcgi.hosts.directory import ScriptDirectory
 from sipcgi.logs import printable
 from sipcgi.net.descriptors import shortage

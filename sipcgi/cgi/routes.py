@@ -10,6 +10,7 @@ from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 
 from sipcgi.errors import ParseError
+from sipcgi.profile import EXECUTED, PLAIN, Hosting, Profile
 from sipcgi.sip.message import Request
 from sipcgi.sip.uri import SipUri, TelUri, Uri
 
@@ -53,6 +54,10 @@ class Route:
 
     originate: bool = False
     """Whether the scripts may generate requests."""
+    max_running: int | None = None
+    """How many runs of one of them there may be at once; None: as many as of any script."""
+    hosting: Hosting = EXECUTED
+    profile: Profile = PLAIN
 
     @property
     def scripts(self) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from sipcgi.auth.digest import Account
 from sipcgi.cgi.routes import Route
-from sipcgi.config import schema
+from sipcgi.config import fields, schema
 from sipcgi.config.aliases import AliasReader
 from sipcgi.config.certificates import Certificates
 from sipcgi.config.document import Document, key_name
@@ -20,6 +20,7 @@ from sipcgi.config.domains import domain_settings, named_domains, note_mistakes
 from sipcgi.config.mistakes import ConfigErrors, NamedScripts, note
 from sipcgi.config.model import BUILT_IN, MAX_RUNNING, Configuration, ScriptSettings
 from sipcgi.config.place import Listener, default_listeners, host, listener
+from sipcgi.config.running import general_hosting, hosting, profile
 from sipcgi.engine.overload import MOST_TRANSACTIONS
 from sipcgi.errors import ConfigError
 from sipcgi.hosts.kits import joined
@@ -54,14 +55,15 @@ def load(
         note(error, document, schema.SECTIONS)
     mistakes: list[ConfigError] = []
     base = Path.cwd() / path.parent if path else Path.cwd()
-    certificates = Certificates(document, partial(_absolute, base))
+    absolute = partial(_absolute, base)
+    certificates = Certificates(document, absolute)
     listeners = _arguments("--listen", lambda url: certificates.complete(listener(url)), listen, mistakes)
     names = _arguments("--domain", host, domains, mistakes)
     directory = _directory(document, base, scripts, mistakes)
     _no_listener_twice(document)
     _no_realm_twice(document, file)
     note_mistakes(document, file)
-    reader = AliasReader(document, partial(_absolute, base), names)
+    reader = AliasReader(document, absolute, names)
     for place, name in named_domains(document):
         reader.read((*place, "aliases"), name)
     aliases = reader.aliases()
@@ -84,8 +86,11 @@ def load(
             style=file.scripts.style,
             environment=joined(file.scripts.environment),
             max_running=file.scripts.max_running or MAX_RUNNING,
+            max_running_per_script=file.scripts.max_running_per_script,
+            hosting=general_hosting(file.scripts),
+            profile=profile(file.scripts, schema.Scripts(), absolute),
         ),
-        routes=tuple(_route(entry, file.scripts) for entry in file.routes),
+        routes=tuple(_route(entry, file.scripts, absolute) for entry in file.routes),
         store=_store(file.location.store, base),
         domain_settings=domain_settings(file),
         aliases=aliases,
@@ -209,10 +214,10 @@ def _named(document: Document) -> list[tuple[str, str]]:
     for key in keys:
         is_script = key[-1] != "on_error"
         try:
-            name = (schema.script if is_script else schema.on_error)(document.at(*key))
+            name = (fields.script if is_script else fields.on_error)(document.at(*key))
         except ValueError:
             continue
-        if is_script or name not in schema.ON_ERROR:
+        if is_script or name not in fields.ON_ERROR:
             names.append((key_name(key), name))
     return names
 
@@ -222,7 +227,7 @@ def _mistake(document: Document, key: str, text: str) -> ConfigError:
     return ConfigError(document.file, document.line(path), key, text)
 
 
-def _route(entry: schema.RouteEntry, scripts: schema.Scripts) -> Route:
+def _route(entry: schema.RouteEntry, scripts: schema.Scripts, absolute: Callable[[str], Path]) -> Route:
     """With what `scripts` says for all where the route says nothing."""
     return Route(
         script=entry.script[0],
@@ -244,6 +249,9 @@ def _route(entry: schema.RouteEntry, scripts: schema.Scripts) -> Route:
         ),
         style=entry.style or scripts.style,
         environment=joined({**scripts.environment, **entry.environment}),
+        max_running=entry.max_running,
+        hosting=hosting(entry, scripts),
+        profile=profile(entry, scripts, absolute),
     )
 
 

@@ -10,6 +10,7 @@ from sipcgi.config.place import Listener, Network
 from sipcgi.engine.domains import DEFAULT_SETTINGS, DomainSettings
 from sipcgi.engine.overload import MOST_TRANSACTIONS
 from sipcgi.errors import ConfigError
+from sipcgi.profile import EXECUTED, PLAIN, Hosting, Profile
 from sipcgi.registrar.aliases import Aliases
 
 BUILT_IN = "built-in defaults"
@@ -33,6 +34,9 @@ class ScriptSettings:
     environment: dict[str, str]
     style: str = CGI
     max_running: int = MAX_RUNNING
+    max_running_per_script: int | None = None
+    hosting: Hosting = EXECUTED
+    profile: Profile = PLAIN
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +91,8 @@ class Configuration:
             pass_authorization=general.pass_authorization,
             style=general.style,
             environment=general.environment,
+            hosting=general.hosting,
+            profile=general.profile,
         )
 
     def of_domain(self, name: str = "") -> DomainSettings:

@@ -4,10 +4,11 @@ from collections.abc import Mapping
 from math import isfinite
 
 SECONDS: Mapping[str, float] = {"": 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
-OCTETS: Mapping[str, int] = {"": 1, "KiB": 1024, "MiB": 1024 * 1024}
+OCTETS: Mapping[str, int] = {"": 1, "KiB": 1024, "MiB": 1024**2, "GiB": 1024**3}
 
 MAX_DURATION = 24 * 3600.0
-MAX_SIZE = 1024 * 1024 * 1024
+MAX_SIZE = 1024**3
+MAX_LARGE_SIZE = 1024**4
 
 TRUE = frozenset(("true", "yes", "on"))
 FALSE = frozenset(("false", "no", "off"))
@@ -44,17 +45,26 @@ def duration(value: object) -> float:
 
 
 def size(value: object) -> int:
-    """Octets: NUMBER with KiB or MiB; a bare number is octets."""
+    """Octets: NUMBER with KiB, MiB or GiB, at most 1 GiB; a bare number is octets."""
+    return _octets(value, MAX_SIZE, "1024MiB")
+
+
+def large_size(value: object) -> int:
+    """The same, at most 1024 GiB."""
+    return _octets(value, MAX_LARGE_SIZE, "1024GiB")
+
+
+def _octets(value: object, most: int, limit: str) -> int:
     text = scalar(value)
     parts = _split(text)
     if parts is None or parts[1] not in OCTETS:
         hint = ""
-        if parts is not None and parts[1][:1].upper() in ("K", "M"):
+        if parts is not None and parts[1][:1].upper() in ("K", "M", "G"):
             hint = f"; did you mean {parts[0]:g}{parts[1][0].upper()}iB?"
-        raise ValueError(f"'{text}' is no size: write a number with KiB or MiB, or bare for octets{hint}")
+        raise ValueError(f"'{text}' is no size: write a number with KiB, MiB or GiB, or bare for octets{hint}")
     octets = int(parts[0] * OCTETS[parts[1]])
-    if not 0 < octets <= MAX_SIZE:
-        raise ValueError(f"'{text}' must be at least 1 octet and at most 1024MiB")
+    if not 0 < octets <= most:
+        raise ValueError(f"'{text}' must be at least 1 octet and at most {limit}")
     return octets
 
 

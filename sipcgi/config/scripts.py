@@ -4,10 +4,10 @@ import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from sipcgi.config.fields import ON_ERROR
 from sipcgi.config.load import load
 from sipcgi.config.mistakes import ConfigErrors, NamedScripts
 from sipcgi.config.model import Configuration
-from sipcgi.config.schema import ON_ERROR
 from sipcgi.errors import ConfigError
 from sipcgi.hosts.directory import ScriptDirectory
 from sipcgi.stores.database import mistake

@@ -4,6 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+from sipcgi.profile import EXECUTED, PLAIN, Hosting, Profile
+
 
 @dataclass(slots=True)
 class Invocation:
@@ -22,6 +24,12 @@ class Invocation:
     """Seconds, from `start` on, after which the run is ended."""
     max_output: int = 1024 * 1024
     """Octets on standard output; one more ends the run."""
+    script: str = ""
+    """The absolute path of the script, which may be the program itself or its argument."""
+    profile: Profile = PLAIN
+    hosting: Hosting = EXECUTED
+    max_running: int | None = None
+    """Runs of this name at once; None: as many as of any."""
     refusable: bool = False
     """Whether it is for a new request, which can be refused when too much is asked."""
 

@@ -52,9 +52,10 @@ class LimitedRun:
 class Line:
     """The runs of one script. Those of transactions that are under way come before those for new requests."""
 
-    __slots__ = ("follow_ups", "new", "running")
+    __slots__ = ("follow_ups", "most", "new", "running")
 
     def __init__(self) -> None:
+        self.most: int | None = None
         self.running = 0
         self.follow_ups: OrderedDict[LimitedRun, None] = OrderedDict()
         self.new: OrderedDict[LimitedRun, None] = OrderedDict()
@@ -66,12 +67,14 @@ class Line:
 
 
 class LimitedHost:
-    """A ScriptHost over another one, with `most` places, of which one script has three quarters at most."""
+    """A ScriptHost over another one, with `most` places, of which one script has a share: what its route says."""
 
     def __init__(self, host: ScriptHost, timers: TimerQueue, most: int) -> None:
         self.host = host
         self.timers = timers
         self.most = most
+        self.most_per_script: int | None = None
+        """Of the scripts that do not say themselves; None: three quarters of all."""
         self.running = 0
         self._lines: dict[str, Line] = {}
 
@@ -81,13 +84,14 @@ class LimitedHost:
         if line is None or not line.new:
             return False
         first = next(iter(line.new))
-        return len(line.new) >= WAITING * self.most or self.timers.now() - first.since > TARGET
+        return len(line.new) >= WAITING * self._share(line) or self.timers.now() - first.since > TARGET
 
     def start(
         self, invocation: Invocation, done: Callable[[Outcome], None], stderr: Callable[[str], None]
     ) -> LimitedRun:
         """Starts a run, or has it wait for its turn. The time limit of the run counts from its turn on."""
         line = self._lines.setdefault(invocation.name, Line())
+        line.most = invocation.max_running
         run = LimitedRun(self, line, invocation, done, stderr)
         if self._has_place(line) and not (invocation.refusable and (line.new or line.follow_ups)):
             self._begin(run)
@@ -107,7 +111,10 @@ class LimitedHost:
         self.timers.start(0.0, run.done, outcome)
 
     def _has_place(self, line: Line) -> bool:
-        return self.running < self.most and line.running < max(1, 3 * self.most // 4)
+        return self.running < self.most and line.running < self._share(line)
+
+    def _share(self, line: Line) -> int:
+        return line.most or self.most_per_script or max(1, 3 * self.most // 4)
 
     def _begin(self, run: LimitedRun) -> None:
         self.running += 1

@@ -228,7 +228,7 @@ def test_every_mistake_at_once(site: Any) -> None:
         f":10: scripts.directory: there is no folder {site.root}/conf/nope",
         ":11: scripts.on_error: 'on' says nothing here: write reject, default, or the name of a script",
         ":12: scripts.timeout: '5 sec' is no duration: write a number with ms, s, m or h, like 500ms or 5s",
-        ":13: scripts.max_output: '1MB' is no size: write a number with KiB or MiB, or bare for octets;"
+        ":13: scripts.max_output: '1MB' is no size: write a number with KiB, MiB or GiB, or bare for octets;"
         " did you mean 1MiB?",
         ":14: scripts.environment.SIP_FROM: 'SIP_FROM' is a metavariable of RFC 3050: only the server sets it",
         ":14: scripts.environment.remote_port: 'remote_port' is a metavariable of RFC 3050: only the server sets it",

@@ -46,7 +46,19 @@ def test_keys_are_shown_as_they_are_written() -> None:
         "max_messages",
         "pass_authorization",
         "style",
+        "host",
+        "fastcgi",
+        "command",
+        "processes",
+        "max_running",
         "environment",
+        "preload",
+        "limits",
+        "isolation",
+        "user",
+        "group",
+        "readable",
+        "writable",
     ]
 
 

@@ -52,12 +52,12 @@ def test_a_size_is_a_number_with_a_unit_or_bare_octets(text: str, octets: int) -
         ("1MB", "; did you mean 1MiB?"),
         ("64k", "; did you mean 64KiB?"),
         ("2mib", "; did you mean 2MiB?"),
-        ("1GiB", ""),
+        ("1GB", "; did you mean 1GiB?"),
         ("", ""),
     ],
 )
 def test_sizes_with_other_units_are_asked_back(text: str, hint: str) -> None:
-    with pytest.raises(ValueError, match="is no size: write a number with KiB or MiB, or bare for octets") as raised:
+    with pytest.raises(ValueError, match="is no size: write a number with KiB, MiB or GiB, or bare") as raised:
         size(text)
     assert str(raised.value).endswith(f"octets{hint}")
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from sipcgi.config import schema
+from sipcgi.config import fields, schema
 from sipcgi.config.document import Plain
 
 
@@ -144,17 +144,17 @@ def test_a_key_without_a_value_is_a_mistake(key: str) -> None:
 )
 def test_what_is_no_store(url: str, wrong: str) -> None:
     with pytest.raises(ValueError) as raised:  # noqa: PT011
-        schema.store(url)
+        fields.store(url)
     assert str(raised.value) == wrong
 
 
 def test_stores() -> None:
     urls = ["memory://", "sqlite:///location.db", "sqlite:////var/lib/sipcgi/location.db"]
-    assert list(map(schema.store, urls)) == urls
+    assert list(map(fields.store, urls)) == urls
 
 
 @pytest.mark.parametrize("value", ["", "a\0b"])
 def test_names_of_files_and_folders_hold_something_and_no_nul(value: str) -> None:
-    for check, wrong in ((schema.script, "is no file name"), (schema.directory, "is no folder")):
+    for check, wrong in ((fields.script, "is no file name"), (fields.directory, "is no folder")):
         with pytest.raises(ValueError, match=re.escape(wrong)):
             check(value)

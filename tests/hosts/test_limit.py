@@ -46,9 +46,9 @@ class Case:
         self.host = LimitedHost(self.below, self.timers, most)
         self.outcomes: dict[str, Outcome] = {}
 
-    def start(self, run: str, *, refusable: bool = True) -> LimitedRun:
+    def start(self, run: str, *, refusable: bool = True, most: int | None = None) -> LimitedRun:
         """Of the script whose name is the run's without its number."""
-        invocation = Invocation(run.rstrip("0123456789"), [run], "/", {}, refusable=refusable)
+        invocation = Invocation(run.rstrip("0123456789"), [run], "/", {}, refusable=refusable, max_running=most)
 
         def done(outcome: Outcome) -> None:
             assert run not in self.outcomes
@@ -92,6 +92,22 @@ def test_one_script_leaves_a_quarter_to_others() -> None:
     assert case.below.names()[-1] == "a6"
     case.below.finish(5)
     assert case.below.names()[-1] in ("a7", "d")
+
+
+def test_a_script_has_the_places_that_its_route_says() -> None:
+    case = Case(8)
+    case.host.most_per_script = 3
+    for number in range(9):
+        case.start(f"a{number}")
+        case.start(f"b{number}", most=1)
+        case.start(f"c{number}", most=8)
+    assert [case.below.names().count(name) for name in ("a0", "b0", "c0")] == [1, 1, 1]
+    assert sum(name[0] == "a" for name in case.below.names()) == 3
+    assert sum(name[0] == "b" for name in case.below.names()) == 1
+    assert sum(name[0] == "c" for name in case.below.names()) == 4
+    for number in range(3, 4 + 1):
+        case.start(f"b{10 + number}", most=1)
+    assert case.host.full("b")
 
 
 def test_a_single_place_is_for_any_script() -> None:
@@ -142,7 +158,7 @@ def test_a_line_that_is_long_or_slow_is_full() -> None:
     assert not case.host.full("b")
     case.below.finish()
     assert not case.host.full("a")
-    for number in range(WAITING * 2):
+    for number in range(WAITING):
         assert not case.host.full("a")
         case.start(f"a{2 + number}")
     assert case.host.full("a")

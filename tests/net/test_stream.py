@@ -6,7 +6,7 @@ from contextlib import AsyncExitStack
 import pytest
 import trio
 
-from sipcgi.config.schema import MOST_FLOW_TIMER
+from sipcgi.config.fields import MOST_FLOW_TIMER
 from sipcgi.engine.branch import TIMER_C
 from sipcgi.errors import Unreachable
 from sipcgi.flow import Flow, HostPort
