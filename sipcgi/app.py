@@ -14,6 +14,7 @@ from email.utils import formatdate
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import psutil
 import trio
 
 from sipcgi.cgi.routes import Routes
@@ -39,7 +40,7 @@ from sipcgi.logs import Log
 from sipcgi.net.descriptors import allow_all
 from sipcgi.net.resolver import Resolver
 from sipcgi.net.transport import Transport
-from sipcgi.report import start_up_report
+from sipcgi.report import start_up_report, statistics_report
 from sipcgi.sip.message import Request, Response
 from sipcgi.stores.keyfile import load_or_make_key
 from sipcgi.stores.memory import MemoryStore
@@ -86,7 +87,7 @@ class Server:
 
     async def run(self) -> int:
         gc.collect()  # now, for there is no garbage in what a store loads, and it may be much
-        with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
+        with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1) as signals:
             try:
                 self.open_store()
             except OSError as error:
@@ -193,17 +194,27 @@ class Server:
         return 0
 
     async def obey(self, signals: Any, nursery: trio.Nursery) -> None:
-        """Waits for signals: SIGHUP reloads; the first other one drains, the second ends at once."""
+        """Waits for signals: SIGHUP reloads, SIGUSR1 tells; the first other one drains, the second ends at once."""
         async for number in signals:
             if number == signal.SIGHUP:
                 await self.reload(nursery)
+                continue
+            if number == signal.SIGUSR1:
+                self.tell()
                 continue
             self.log.info(f"{signal.Signals(number).name}: no new requests, waiting for those under way")
             self.dispatch.stopping = True
             nursery.start_soon(self.drain, nursery.cancel_scope)
             async for again in signals:
-                if again != signal.SIGHUP:
+                if again == signal.SIGUSR1:
+                    self.tell()
+                elif again != signal.SIGHUP:
                     return
+
+    def tell(self) -> None:
+        """Writes into the log what the server and its scripts have used."""
+        for line in statistics_report(self.limited.statistics(), psutil.Process()):
+            self.log.info(line)
 
     async def drain(self, scope: trio.CancelScope) -> None:
         """Ends the server when no request lacks its final response, or after DRAIN."""

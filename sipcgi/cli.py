@@ -64,7 +64,7 @@ def overrides(command: F) -> F:
 @main.command()
 @overrides
 def serve(config: Path | None, listen: tuple[str, ...], domains: tuple[str, ...], scripts: Path | None) -> None:
-    """Run the server. SIGTERM ends it, SIGHUP makes it read its configuration again."""
+    """Run the server. SIGTERM ends it, SIGHUP makes it read its configuration again, SIGUSR1 has it log statistics."""
     from sipcgi import app
     from sipcgi.config.load import found
     from sipcgi.config.mistakes import ConfigErrors

@@ -16,7 +16,8 @@ def end_on_signals() -> None:
     """Until the server looks after signals itself, SIGTERM and SIGINT end the process with status 0."""
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _end)
-    signal.signal(signal.SIGHUP, _wait)
+    for number in (signal.SIGUSR1, signal.SIGHUP):
+        signal.signal(number, _wait)
 
 
 def _end(number: int, frame: object) -> None:
@@ -25,4 +26,4 @@ def _end(number: int, frame: object) -> None:
 
 
 def _wait(number: int, frame: object) -> None:
-    """The configuration is yet to be read. SIGHUP is not ignored as such, for scripts would inherit that."""
+    """The configuration is yet to be read. These signals are not ignored as such, for scripts would inherit that."""

@@ -44,6 +44,10 @@ class AccessRecord:
     runs: int = 0
     script_seconds: float = 0.0
     """Wall time of all runs."""
+    script_cpu: float = 0.0
+    """Processor time of all runs."""
+    script_peak_kib: int = 0
+    """Memory of the largest process of them."""
     actions: list[str] = field(default_factory=list)
     targets: list[str] = field(default_factory=list)
     status: int | None = None
@@ -165,6 +169,7 @@ def _access_line(time: str, r: AccessRecord) -> str:
     return (
         f"{time} access method={method} from={from_} to={to} uri={uri} source={source} call_id={call_id}"
         f" route={route} script={script} runs={r.runs} script_seconds={r.script_seconds:.4f}"
+        f" script_cpu={r.script_cpu:.4f} script_peak_kib={r.script_peak_kib}"
         f" actions={_several(r.actions)} targets={_several(r.targets)}"
         f" status={'-' if r.status is None else r.status}"
         f" to_100={_seconds(r.to_100)} to_180={_seconds(r.to_180)} to_final={_seconds(r.to_final)}\n"

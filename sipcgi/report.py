@@ -3,14 +3,19 @@
 import os
 from collections.abc import Iterable
 from difflib import get_close_matches
+from typing import TYPE_CHECKING
 
 from sipcgi import __version__
 from sipcgi.cgi.routes import CGI, Route, fallback_names
 from sipcgi.config.fields import METHODS, ON_ERROR
 from sipcgi.config.model import Configuration
 from sipcgi.hosts.directory import ScriptDirectory
+from sipcgi.hosts.statistics import Statistics
 from sipcgi.logs import printable
 from sipcgi.net.descriptors import shortage
+
+if TYPE_CHECKING:
+    import psutil
 
 _LABEL = 15
 _MOST = 40
@@ -32,6 +37,18 @@ def start_up_report(configuration: Configuration, scripts: ScriptDirectory, list
         *_scripts(configuration, scripts),
     ]
     return [printable(line).rstrip() for line in lines]
+
+
+def statistics_report(statistics: Statistics, server: "psutil.Process") -> list[str]:
+    """What SIGUSR1 writes into the log: the server, then each script that ran, those that used most first."""
+    with server.oneshot():
+        cpu, memory = server.cpu_times(), server.memory_info()
+        lines = [
+            f"statistics of the server: cpu={cpu.user + cpu.system:.2f} memory_kib={memory.rss // 1024}"
+            f" descriptors={server.num_fds()} running={statistics.running} waiting={statistics.waiting}"
+        ]
+    scripts = sorted(statistics.scripts.items(), key=lambda item: -item[1].cpu)
+    return lines + [printable(f"statistics of {name}: {script}") for name, script in scripts]
 
 
 def without_tcp(listening: Iterable[str]) -> list[str]:

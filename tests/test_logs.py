@@ -35,6 +35,8 @@ def record(**changes: object) -> AccessRecord:
         "script": "block.pl",
         "runs": 2,
         "script_seconds": 0.01234,
+        "script_cpu": 0.00567,
+        "script_peak_kib": 3456,
         "actions": ["relay"],
         "targets": ["sip:bob@192.0.2.4"],
         "status": 200,
@@ -74,6 +76,7 @@ def test_access_is_one_line_in_fixed_order(log: Log) -> None:
     assert log.take().decode() == (
         f"{STAMP} access method=INVITE from=alice@example.com to=bob@example.com uri=sip:bob@example.com"
         " source=192.0.2.1:5060 call_id=a84b4c76e66710@pc33 route=routes.2 script=block.pl runs=2 script_seconds=0.0123"
+        " script_cpu=0.0057 script_peak_kib=3456"
         " actions=relay targets=sip:bob@192.0.2.4 status=200 to_100=0.2000 to_180=- to_final=1.5000\n"
     )
 

@@ -140,6 +140,10 @@ class CgiService:
             stdin=stdin,
             timeout=route.timeout,
             max_output=route.max_output,
+            script=path,
+            profile=route.profile,
+            hosting=route.hosting,
+            max_running=route.max_running,
             refusable=self.refusable and type(event) is RequestReceived and not turn.substitute,
         )
         context.record.runs += 1
@@ -151,6 +155,8 @@ class CgiService:
         def done(outcome: Outcome) -> None:
             self.run = None
             context.record.script_seconds += outcome.wall
+            context.record.script_cpu += outcome.cpu
+            context.record.script_peak_kib = max(context.record.script_peak_kib, outcome.peak_kib)
             try:
                 result = self.finished(turn, outcome)
                 if isinstance(result, Pending):

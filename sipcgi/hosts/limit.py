@@ -11,6 +11,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 
 from sipcgi.hosts.base import Invocation, Outcome, Run, ScriptHost
+from sipcgi.hosts.statistics import ScriptStatistics, Statistics
 from sipcgi.timerqueue import Timer, TimerQueue
 
 TARGET = 0.1  # seconds that the first in line may have waited for new ones to be let in
@@ -52,9 +53,10 @@ class LimitedRun:
 class Line:
     """The runs of one script. Those of transactions that are under way come before those for new requests."""
 
-    __slots__ = ("follow_ups", "most", "new", "running")
+    __slots__ = ("follow_ups", "most", "new", "running", "statistics")
 
     def __init__(self) -> None:
+        self.statistics = ScriptStatistics()
         self.most: int | None = None
         self.running = 0
         self.follow_ups: OrderedDict[LimitedRun, None] = OrderedDict()
@@ -104,10 +106,17 @@ class LimitedHost:
             line.follow_ups[run] = None
         return run
 
+    def statistics(self) -> Statistics:
+        """What all runs came to so far, and how many there are now."""
+        waiting = sum(len(line.follow_ups) + len(line.new) for line in self._lines.values())
+        return Statistics(self.running, waiting, {name: line.statistics for name, line in self._lines.items()})
+
     def leave(self, run: LimitedRun, outcome: Outcome) -> None:
         """It goes without having had its turn."""
         self._out_of_line(run)
         outcome.wall = self.timers.now() - run.since
+        if outcome.refused:
+            run.line.statistics.add(outcome)
         self.timers.start(0.0, run.done, outcome)
 
     def _has_place(self, line: Line) -> bool:
@@ -123,6 +132,7 @@ class LimitedHost:
         def ended(outcome: Outcome) -> None:
             self.running -= 1
             run.line.running -= 1
+            run.line.statistics.add(outcome)
             run.run, run._over = None, True  # the two would hold each other
             run.done(outcome)  # which may begin the next run of its transaction
             self._serve()

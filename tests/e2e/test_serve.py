@@ -188,6 +188,19 @@ class TestStop:
             time.sleep(0.02)
 
 
+def test_what_scripts_used_is_in_the_access_line_and_told_on_a_signal(serve: Serve, phones: Phones) -> None:
+    busy = "#!/bin/sh\ni=0; while [ $i -lt 30000 ]; do i=$((i+1)); done\nprintf 'SIP/2.0 486 Busy Here\\n\\n'\n"
+    server = serve({"invite.sh": busy})
+    alice = phones(server, "alice")
+    refused(alice, "486")
+    line = server.wait_for(" access method=INVITE ")
+    assert 0.001 < float(field(line, "script_cpu")) <= float(field(line, "script_seconds")) + 0.1
+    assert 200 < int(field(line, "script_peak_kib")) < 1_000_000
+    server.signal(signal.SIGUSR1)
+    assert "memory_kib=" in server.wait_for(" info statistics of the server: cpu=")
+    assert " runs=1 failed=0 timed_out=0 refused=0 " in server.wait_for(" info statistics of invite.sh: ")
+
+
 class TestReload:
     def test_all_of_a_good_one_counts(self, serve: Serve, phones: Phones) -> None:
         server = serve({"decline.sh": DECLINE, "gone.sh": DECLINE.replace("603 Decline", "410 Gone")})

@@ -181,6 +181,29 @@ def test_a_run_that_is_ended_in_line_never_begins() -> None:
     assert case.outcomes["a0"].status == 0
 
 
+def test_statistics() -> None:
+    case = Case(2)
+    for number in range(3):
+        case.start(f"a{number}")
+    case.start("b")
+    found = case.host.statistics()
+    assert (found.running, found.waiting) == (2, 2)
+    case.at(PATIENCE)
+    for outcome in (
+        Outcome(status=0, wall=0.5, cpu=0.25, peak_kib=2000),
+        Outcome(signal=9, timed_out=True, wall=5.0, peak_kib=1000),
+    ):
+        case.below.running.pop()[1](outcome)
+    case.start("a3")
+    case.below.running.pop()[1](Outcome(signal=15, ended=True))
+    found = case.host.statistics()
+    assert (found.running, found.waiting) == (0, 0)
+    assert {name: str(each) for name, each in found.scripts.items()} == {
+        "a": "runs=2 failed=1 timed_out=1 refused=2 seconds=5.000 cpu=0.000 peak_kib=1000",
+        "b": "runs=1 failed=0 timed_out=0 refused=0 seconds=0.500 cpu=0.250 peak_kib=2000",
+    }
+
+
 def test_a_run_that_began_is_ended_below() -> None:
     case = Case(1)
     case.start("a0").end()
