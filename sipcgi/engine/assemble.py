@@ -16,6 +16,7 @@ from sipcgi.engine.overload import Overload
 from sipcgi.engine.transactions import Transactions
 from sipcgi.ids import Ids
 from sipcgi.logs import Log
+from sipcgi.net.complaint import Complaints
 from sipcgi.registrar.store import LocationStore
 from sipcgi.timerqueue import TimerQueue
 from sipcgi.transaction.timers import Timers
@@ -38,6 +39,7 @@ def assemble(
     domains: Domains,
 ) -> Core:
     """The core of a server. Its transactions still need whom they give requests to: `core.transactions.core`."""
+    complaints = Complaints(log, timers.now)
     core = Core(
         transport=transport,
         timers=timers,
@@ -50,8 +52,9 @@ def assemble(
         locations=LocationService(store, domains, timers, transport),
         answered=AnsweredDialogs(),
         large=LargeRequests(transport, timers),
-        overload=Overload(log, timers),
+        overload=Overload(complaints),
         originated=Originated(),
+        complaints=complaints,
     )
     core.answered.core = core.originated.core = core
     return core

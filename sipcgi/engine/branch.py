@@ -98,8 +98,8 @@ class Branch:
         """Takes a step, whose failure is a local response."""
         try:
             step()
-        except Unreachable:
-            self.failed(503)
+        except Unreachable as error:
+            self.failed(503, str(error))
         except ParseError as error:
             self.local(error.status)
         except ScriptError as error:  # an edit that cgi/output should have refused
@@ -147,8 +147,8 @@ class Branch:
         self.progress = False
         try:
             self.attempt()
-        except Unreachable:
-            self.failed(503)
+        except Unreachable as error:
+            self.failed(503, str(error))
         return True
 
     def next_flow(self, status: int) -> bool:
@@ -239,8 +239,10 @@ class Branch:
                 return  # RFC 3261 16.7 item 5: never forwarded
             if not self.cancelled and self.timer_c is not None:
                 self.restart_timer_c(TIMER_C, self.timer_c_fired)
-        if status == 503 and self.final is None and self.next_server(retry_after(response.headers.get("retry-after"))):
-            return
+        if status == 503 and self.final is None:
+            if self.next_server(retry_after(response.headers.get("retry-after"))):
+                return
+            self.complain("answers 503", f"it answers {status} {response.reason}")
         if status in (408, 430) and self.final is None:
             if self.next_flow(status):
                 return
@@ -257,7 +259,7 @@ class Branch:
         elif shaped is not None and (self.final is None or 200 <= status < 300):
             context.received(self, shaped, flow, False)
 
-    def failed(self, status: int) -> None:
+    def failed(self, status: int, why: str) -> None:
         """The client transaction timed out (408) or could not send (503, 513): RFC 3261 16.7 and 16.9."""
         # RFC 3263 4.3: a server that answered provisionally has not failed
         if self.final is not None or (not self.progress and status == 503 and self.fall_back()):
@@ -266,7 +268,16 @@ class Branch:
         if self.progress or not self.next_server(None if status == 513 else BLOCK):
             lost = status == 503 and self.target.flow is not None
             if not self.next_flow(status):
+                if status != 408:  # which goes upstream as it is
+                    self.complain("no way there" if self.flow is None else "not reached", why)
                 self.local(self.target.lost if lost else status)
+
+    def complain(self, kind: str, why: str) -> None:
+        """Of a status that goes upstream as another one (RFC 3261 16.7 item 6), the log tells where it comes from."""
+        request, asked, uri = self.context.request, self.hunt.relay.uri, self.target.uri
+        whose = "" if uri == asked else f", for {asked}"
+        text = f"{request.method} to {uri}{whose} failed: {why} ({request.call_id})"
+        self.context.core.complaints.say(kind, text)
 
     def timer_c_fired(self) -> None:
         """RFC 3261 16.8: CANCEL if there was a provisional response, else as if a 408 had come."""

@@ -27,6 +27,7 @@ class Clock:
             self._scope.deadline = deadline
 
     async def run(self) -> None:
+        self.timers.now = trio.lowlevel.current_clock().current_time  # as trio.current_time, which looks for it first
         while True:
             try:
                 self.timers.fire()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from sipcgi.dialog.token import TokenKey
 from sipcgi.ids import Ids
 from sipcgi.logs import Log
+from sipcgi.net.complaint import Complaints
 from sipcgi.timerqueue import TimerQueue
 
 if TYPE_CHECKING:
@@ -40,3 +41,5 @@ class Core:
     large: LargeRequests
     overload: Overload
     originated: Originated
+    complaints: Complaints
+    """What goes wrong out there, said seldom."""

@@ -33,14 +33,14 @@ class Farewell:
     def response(self, response: Response, flow: Flow) -> None:
         """Whatever it is, the call is over (15.1.1)."""
 
-    def failed(self, status: int) -> None:
+    def failed(self, status: int, why: str) -> None:
         if self.first is None:
             return
         with suppress(ParseError):
             hop = next_hop(self.request)
             if isinstance(hop, SipUri):
                 self.hop = hop
-                find_servers(self.core, hop, self.found, lambda: None)
+                find_servers(self.core, hop, self.found, lambda why: None)
 
     def found(self, servers: list[Server]) -> None:
         assert self.hop is not None

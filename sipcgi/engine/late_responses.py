@@ -36,5 +36,5 @@ class LateResponses:
                     first = bytes(framed(upstream(response, self.ends), server.flow))
                 server.respond_again(first)
 
-    def failed(self, status: int) -> None:
+    def failed(self, status: int, why: str) -> None:
         """Nobody is left to tell."""

@@ -11,11 +11,9 @@ from hashlib import blake2s
 from math import ceil
 
 from sipcgi.errors import ParseError, Refused
-from sipcgi.logs import Log
 from sipcgi.net.complaint import Complaints
 from sipcgi.sip import build
 from sipcgi.sip.message import Request, Response
-from sipcgi.timerqueue import TimerQueue
 
 MOST_TRANSACTIONS = 100_000
 
@@ -23,11 +21,11 @@ MOST_TRANSACTIONS = 100_000
 class Overload:
     """`most` are the server transactions beyond which new requests are refused, before anything is kept of them."""
 
-    def __init__(self, log: Log, timers: TimerQueue) -> None:
+    def __init__(self, complaints: Complaints) -> None:
         self.most = MOST_TRANSACTIONS
         self.retry_after: float | None = None
         """Seconds that the refused are asked to stay away. A proxy in front of many callers obeys for all of them."""
-        self._complaints = Complaints(log, timers.now)
+        self._complaints = complaints
         self._key = os.urandom(16)
         self._answered = False
 

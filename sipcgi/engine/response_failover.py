@@ -108,7 +108,7 @@ class Attempt:
             # section 5: with a port its A and AAAA records, without one SRV for the transport; never another transport
             params = NONE.with_("transport", self.flow.transport.lower())
             sent_by = SipUri("sip", None, None, self.via.host, self.via.port, params)
-            find_servers(self.failover.core, sent_by, self.found, self.end)
+            find_servers(self.failover.core, sent_by, self.found, lambda why: self.end())
             return
         transport = self.failover.core.transport
         while self.servers:

@@ -13,14 +13,18 @@ if TYPE_CHECKING:
     from sipcgi.net.resolver import Target as Server
 
     Found = Callable[[list[Server]], None]
+    Nothing = Callable[[str], None]
 
 
-def find_servers(core: Core, hop: SipUri, found: Found, nothing: Callable[[], None]) -> None:
-    """Calls one of both; `found` with the servers in the order in which they are to be tried. Raises what it raises."""
+def find_servers(core: Core, hop: SipUri, found: Found, nothing: Nothing) -> None:
+    """Calls `found` with the servers in the order in which they are to be tried, or `nothing` with why there are none.
+
+    Raises what they raise.
+    """
     try:
         servers = core.resolver.resolve_now(hop)
-    except Unreachable:
-        nothing()
+    except Unreachable as error:
+        nothing(str(error))
         return
     if servers is None:
         core.spawn(_ask, core, hop, found, nothing)
@@ -28,11 +32,11 @@ def find_servers(core: Core, hop: SipUri, found: Found, nothing: Callable[[], No
         found(servers)
 
 
-async def _ask(core: Core, hop: SipUri, found: Found, nothing: Callable[[], None]) -> None:
+async def _ask(core: Core, hop: SipUri, found: Found, nothing: Nothing) -> None:
     try:
         servers = await core.resolver.resolve(hop)
-    except Unreachable:
-        nothing()
+    except Unreachable as error:
+        nothing(str(error))
         return
     found(servers)
 

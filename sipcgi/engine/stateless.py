@@ -37,7 +37,7 @@ def pass_on(core: Core, request: Request, target: Target, sent_by: str) -> None:
         with suppress(Unreachable, ParseError):
             transmit(core, request, target, core.transport.flow_to(*servers[0], domain(hop), sent_by))
 
-    find_servers(core, hop, found, lambda: None)
+    find_servers(core, hop, found, lambda why: None)
 
 
 def transmit(core: Core, request: Request, target: Target, flow: Flow) -> None:

@@ -32,7 +32,7 @@ class ClientUser(Protocol):
 
     def response(self, response: Response, flow: Flow) -> None: ...
 
-    def failed(self, status: int) -> None:
+    def failed(self, status: int, why: str) -> None:
         """408: timed out. 503: nothing can be sent to the peer. 513: this request does not fit into a datagram."""
 
 
@@ -52,7 +52,7 @@ class Transaction:
     """What both sides share: the machine, its two timers, and how effects are performed."""
 
     __slots__ = (
-        "acknowledgement", "delays", "flow", "interval", "last", "layer", "machine", "oversized", "resend", "timeout",
+        "acknowledgement", "delays", "flow", "interval", "last", "layer", "machine", "resend", "timeout", "trouble",
     )  # fmt: skip
 
     machine: Machine
@@ -67,7 +67,8 @@ class Transaction:
         self.resend: Timer | None = None
         self.timeout: Timer | None = None
         self.interval = 0.0
-        self.oversized = False
+        self.trouble = (503, "")
+        """What could not be sent is told as: a status, and why (RFC 3261 16.9)."""
 
     def step(self, happened: Input, message: Request | Response | None = None) -> None:
         """One row of the table. `message` is what came with the input."""
@@ -79,7 +80,7 @@ class Transaction:
         try:
             self.layer.transport.send(octets, self.flow)
         except Unreachable as error:
-            self.oversized = type(error) is Oversized
+            self.trouble = (513 if type(error) is Oversized else 503, str(error))
             self.step(Input.TRANSPORT_ERROR)
 
     # Effects; each takes the effect and the message that came with the input
@@ -207,11 +208,11 @@ class ClientTransaction(Transaction):
 
     def timed_out(self, effect: Effect, message: Request | Response | None) -> None:
         if self.user is not None:
-            self.user.failed(408)
+            self.user.failed(408, "no response")
 
     def could_not_send(self, effect: Effect, message: Request | Response | None) -> None:
         if self.user is not None:
-            self.user.failed(513 if self.oversized else 503)
+            self.user.failed(*self.trouble)
 
     def send_ack(self, effect: Effect, message: Request | Response | None) -> None:
         if self.request is not None:

@@ -115,12 +115,13 @@ class Transactions:
         sent.headers.prepend("Via", f"SIP/2.0/{flow.transport} {self.transport.sent_by(flow)};branch={branch};rport")
         self.send(sent, branch, flow, user)
 
-    def lost(self, flow: Flow) -> None:
+    def lost(self, flow: Flow, why: str) -> None:
         """What was sent over it did not arrive (RFC 3261 17.1.4, 18.2.2).
 
         The requests without a final response are told, and over UDP the last response looks for another way.
         """
         for client in self.awaited.over(flow):
+            client.trouble = (503, why)
             client.step(Input.TRANSPORT_ERROR)
             if flow.transport in WEBSOCKETS and not client.answered:
                 # RFC 7118 5: its response cannot come over another connection, as it may over TCP (18.2.2)

@@ -53,7 +53,7 @@ class Call:
         if self.request.method == "INVITE" and 200 <= response.status < 300:
             self.phone.acknowledge(self, response)
 
-    def failed(self, status: int) -> None:
+    def failed(self, status: int, why: str) -> None:
         self.failure = status
 
     def cancel(self) -> None:

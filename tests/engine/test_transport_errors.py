@@ -1,5 +1,7 @@
 """What cannot be sent, and what was sent in vain (RFC 3261 16.9, 17.1.4, 17.2.4, 18.4; RFC 6026 8.8)."""
 
+import re
+
 import pytest
 from world import World
 
@@ -20,6 +22,30 @@ def test_a_callee_that_becomes_unreachable_while_it_is_called(world: World) -> N
     world.run(2.0)
     assert call.statuses == [100, 500]
     assert "0.500 server > alice 500 INVITE" in world.transcript()
+
+
+def test_the_log_tells_why_a_call_ended_with_a_500(world: World) -> None:
+    """A dead phone, a name that there is not, a server that is busy; of many in a row it tells once how many."""
+    alice, bob, carol = world.phone("alice"), world.phone("bob"), world.phone("carol")
+    world.registers(bob)
+    world.network.unreachable.add(bob.socket.address)
+    carol.answers("INVITE", (0.1, 503))
+    wanted = ["sip:bob@example.com", "sip:bob@nowhere.example", carol.contact, *["sip:bob@example.com"] * 3]
+    for seconds, uri in zip((0, 1, 2, 20, 21, 40), wanted, strict=True):
+        world.run(seconds)
+        call = alice.calls_up(uri)
+        world.run(seconds + 0.5)
+        assert call.final.status == 500
+    dead = f"INVITE to {bob.contact}, for sip:bob@example.com failed: {bob.socket.address}: no route to host"
+    lines = world.lines("warning")
+    assert [re.sub(r" \([^ ]*@?[^ ]*\)(?=$| \()", "", line) for line in lines] == [
+        dead,
+        "INVITE to sip:bob@nowhere.example failed: nowhere.example: no such name",
+        f"INVITE to {carol.contact} failed: it answers 503 Service Unavailable",
+        dead,
+        f"{dead} (1 more since the last such line)",
+    ]
+    assert f"({call.request.call_id})" in lines[-1]
 
 
 @pytest.mark.rfc("6026", "6-2", "8.8-1")
@@ -79,7 +105,7 @@ def test_a_connection_that_is_lost_is_told_to_those_who_wait_on_it(world: World)
     call = alice.calls_up("sip:bob@example.com")
     other = alice.calls_up("sip:nobody@192.0.2.99")
     world.run(1.0)
-    world.transactions.lost(Flow("TCP", world.socket.address, bob.socket.address, 1))
+    world.transactions.lost(Flow("TCP", world.socket.address, bob.socket.address, 1), "reset by peer")
     world.run(2.0)
     assert call.statuses == [100, 500]
     assert other.statuses == [100]

@@ -135,7 +135,7 @@ class World:
     def lost(self, flow: Flow) -> None:
         self.core.large.lost(flow)
         self.dispatch.failover.lost(flow)
-        self.transactions.lost(flow)
+        self.transactions.lost(flow, f"{flow.remote}: connection refused")
 
     def spawn(self, function: Callable[..., Awaitable[Any]], *arguments: Any) -> None:
         task = function(*arguments)
