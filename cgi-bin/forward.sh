@@ -5,18 +5,14 @@
 elsewhere='sip:voicemail@example.com'
 
 # A run for a request has REQUEST_METHOD, one for a response RESPONSE_STATUS.
-case "${RESPONSE_STATUS:-$REQUEST_METHOD}" in
-INVITE)       # the call comes in: an address of ours means all phones registered under it
+case "${RESPONSE_STATUS:-$REQUEST_METHOD} ${SIPCGI_PENDING:-0}" in
+"INVITE "*)   # the call comes in: an address of ours means all phones registered under it
     printf 'CGI-PROXY-REQUEST %s SIP/2.0\nCGI-Timeout: 15\n\n' "$REQUEST_URI"
     printf 'CGI-AGAIN yes SIP/2.0\n\n' ;;
-1??)          # it rings: the caller hears it without our help; only stay in the call
+1*|[3-6]*" "[1-9]*)    # it rings, or another phone still does: the caller hears it without our help; stay in the call
     printf 'CGI-AGAIN yes SIP/2.0\n\n' ;;
-408|480|486)  # no answer in time, nobody registered, busy
-    if [ "${SIPCGI_PENDING:-0}" -gt 0 ]; then   # but another phone may still be picked up
-        printf 'CGI-AGAIN yes SIP/2.0\n\n'
-    else
-        printf 'CGI-PROXY-REQUEST %s SIP/2.0\n\n' "$elsewhere"
-    fi ;;
+408*|480*|486*|503*)    # no answer in time, nobody registered, busy, not to be reached
+    printf 'CGI-PROXY-REQUEST %s SIP/2.0\n\n' "$elsewhere" ;;
 esac          # anything else, an answer above all: the server does what it always does
 
 exit 0        # another exit status would mean that the script has failed

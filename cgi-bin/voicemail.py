@@ -30,7 +30,7 @@ if environment("REQUEST_METHOD") == "INVITE" and (called == caller or called[0] 
         print(f"CGI-PROXY-REQUEST sip:retrieve@{SYSTEM};mode=inband SIP/2.0\n")
 elif environment("REQUEST_METHOD") == "INVITE":
     print(f"CGI-PROXY-REQUEST {environment('REQUEST_URI')} SIP/2.0\nCGI-Timeout: {SECONDS}\n\n{AGAIN}")
-elif status.startswith("1") or (status in ("408", "480", "486") and environment("SIPCGI_PENDING", "0") != "0"):
+elif status.startswith("1") or (status >= "3" and environment("SIPCGI_PENDING", "0") != "0"):
     print(AGAIN)  # it rings, or another phone still does
-elif status in ("408", "480", "486") and called[0]:  # no answer, nobody there, busy
+elif status in ("408", "480", "486", "503") and called[0]:  # no answer, nobody there, busy, not to be reached
     print(f"CGI-PROXY-REQUEST sip:{called[0]}@{SYSTEM};mode=deposit SIP/2.0\n")

@@ -135,6 +135,8 @@ def call(log: Path, shown: str, users: list[Phone]) -> None:
     while not any(is_shown([shown], [line]) for line in log.read_text().splitlines()):
         assert time.monotonic() < end, log.read_text()
         time.sleep(0.05)
+    bob.socket.close()  # his phone is switched off
+    talk(alice, mobile, alice.invite(bob.aor))
 
 
 def test_the_transcripts_of_the_services(checkout: Path, terminal: Terminal, program: Callable[[str], str]) -> None:

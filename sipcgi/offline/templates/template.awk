@@ -16,10 +16,10 @@ BEGIN {
             print "CGI-PROXY-REQUEST " ENVIRON["REQUEST_URI"] " SIP/2.0\nCGI-Timeout: 20\n"
             print "CGI-SET-COOKIE rang SIP/2.0\n\n" again
         }
-    } else if (status >= 100 && status < 200) {        # it rings
+    } else if ((status >= 100 && status < 200) || ENVIRON["SIPCGI_PENDING"] > 0) {   # it rings, or another phone does
         print again
-    } else if (ENVIRON["SCRIPT_COOKIE"] == "rang" && (status == 408 || status == 480 || status == 486)) {
-        print "CGI-PROXY-REQUEST " voicemail " SIP/2.0\n"    # no answer, not there, busy
+    } else if (ENVIRON["SCRIPT_COOKIE"] == "rang" && status ~ /^(408|480|486|503)$/) {
+        print "CGI-PROXY-REQUEST " voicemail " SIP/2.0\n"    # no answer, not there, busy, out of reach
     }
     # nothing printed: the server does what it does without a script
 }

@@ -16,9 +16,10 @@ if ((env.SIPCGI_EVENT || 'request') === 'request') { // headers are in SIP_..., 
     console.log(`CGI-PROXY-REQUEST ${env.REQUEST_URI} SIP/2.0\nCGI-Timeout: 20\n`);
     console.log(`CGI-SET-COOKIE rang SIP/2.0\n\n${AGAIN}`);
   }
-} else if (status >= 100 && status < 200) { // it rings
+} else if ((status >= 100 && status < 200) || env.SIPCGI_PENDING > 0) { // it rings, or another phone still does
   console.log(AGAIN);
-} else if (env.SCRIPT_COOKIE === 'rang' && [408, 480, 486].includes(status)) { // no answer, not there, busy
+} else if (env.SCRIPT_COOKIE === 'rang' && [408, 480, 486, 503].includes(status)) {
+  // no answer, not there, busy, out of reach
   console.log(`CGI-PROXY-REQUEST ${VOICEMAIL} SIP/2.0\n`);
 }
 

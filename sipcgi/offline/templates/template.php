@@ -16,9 +16,10 @@ if (getenv('SIPCGI_EVENT') === 'request') { // headers are in SIP_..., the body 
         echo 'CGI-PROXY-REQUEST ', getenv('REQUEST_URI'), " SIP/2.0\nCGI-Timeout: 20\n\n";
         echo "CGI-SET-COOKIE rang SIP/2.0\n\n", AGAIN;
     }
-} elseif ($status >= 100 && $status < 200) { // it rings
+} elseif (($status >= 100 && $status < 200) || getenv('SIPCGI_PENDING') > 0) { // it rings, or another phone does
     echo AGAIN;
-} elseif (getenv('SCRIPT_COOKIE') === 'rang' && in_array($status, [408, 480, 486], true)) { // no answer, busy
+} elseif (getenv('SCRIPT_COOKIE') === 'rang' && in_array($status, [408, 480, 486, 503], true)) {
+    // no answer, not there, busy, out of reach
     echo 'CGI-PROXY-REQUEST ', VOICEMAIL, " SIP/2.0\n\n";
 }
 

@@ -20,9 +20,9 @@ if ($event eq 'request') {    # the call comes in: headers are in SIP_..., the b
         print "CGI-PROXY-REQUEST $ENV{REQUEST_URI} SIP/2.0\nCGI-Timeout: 20\n\n";
         print "CGI-SET-COOKIE rang SIP/2.0\n\nCGI-AGAIN yes SIP/2.0\n\n";
     }
-} elsif ($status >= 100 and $status < 200) {    # it rings
+} elsif ($status >= 100 and $status < 200 or $ENV{SIPCGI_PENDING}) {    # it rings, or another phone still does
     print "CGI-AGAIN yes SIP/2.0\n\n";
-} elsif ($cookie eq 'rang' and grep { $_ == $status } 408, 480, 486) {    # no answer, not there, busy
+} elsif ($cookie eq 'rang' and grep { $_ == $status } 408, 480, 486, 503) {    # no answer, not there, busy, out of reach
     print "CGI-PROXY-REQUEST $voicemail SIP/2.0\n\n";
 }
 

@@ -15,9 +15,9 @@ if ENV.fetch('SIPCGI_EVENT', 'request') == 'request' # headers are in SIP_..., t
     print "CGI-PROXY-REQUEST #{ENV['REQUEST_URI']} SIP/2.0\nCGI-Timeout: 20\n\n"
     print "CGI-SET-COOKIE rang SIP/2.0\n\n", AGAIN
   end
-elsif status.between?(100, 199) # it rings
+elsif status.between?(100, 199) || ENV['SIPCGI_PENDING'].to_i.positive? # it rings, or another phone still does
   print AGAIN
-elsif ENV['SCRIPT_COOKIE'] == 'rang' && [408, 480, 486].include?(status) # no answer, not there, busy
+elsif ENV['SCRIPT_COOKIE'] == 'rang' && [408, 480, 486, 503].include?(status) # no answer, not there, busy, out of reach
   print "CGI-PROXY-REQUEST #{VOICEMAIL} SIP/2.0\n\n"
 end
 

@@ -16,9 +16,10 @@ request)                      # the call comes in: headers are in SIP_..., the b
         printf 'CGI-SET-COOKIE rang SIP/2.0\n\nCGI-AGAIN yes SIP/2.0\n\n' ;;
     esac ;;
 response|timeout)             # SCRIPT_COOKIE is what was set above, RESPONSE_STATUS what came
-    case "$SCRIPT_COOKIE $RESPONSE_STATUS" in
-    *" 1"??) printf 'CGI-AGAIN yes SIP/2.0\n\n' ;;            # it rings
-    "rang 408"|"rang 480"|"rang 486")                         # no answer, not there, busy
+    case "${SIPCGI_PENDING:-0} $SCRIPT_COOKIE $RESPONSE_STATUS" in
+    [!0]*|*" 1"??)                                            # another phone still rings, or this one does
+        printf 'CGI-AGAIN yes SIP/2.0\n\n' ;;
+    *"rang 408"|*"rang 480"|*"rang 486"|*"rang 503")          # no answer, not there, busy, out of reach
         printf 'CGI-PROXY-REQUEST %s SIP/2.0\n\n' "$voicemail" ;;
     esac ;;
 esac                          # nothing printed: the server does what it does without a script

@@ -21,10 +21,10 @@ if {[variable_of SIPCGI_EVENT request] eq "request"} {
         puts "CGI-PROXY-REQUEST [variable_of REQUEST_URI] SIP/2.0\nCGI-Timeout: 20\n"
         puts "CGI-SET-COOKIE rang SIP/2.0\n\nCGI-AGAIN yes SIP/2.0\n"
     }
-} elseif {$status >= 100 && $status < 200} {
-    puts "CGI-AGAIN yes SIP/2.0\n"                      ;# it rings
-} elseif {[variable_of SCRIPT_COOKIE] eq "rang" && $status in {408 480 486}} {
-    puts "CGI-PROXY-REQUEST $voicemail SIP/2.0\n"       ;# no answer, not there, busy
+} elseif {($status >= 100 && $status < 200) || [variable_of SIPCGI_PENDING 0] > 0} {
+    puts "CGI-AGAIN yes SIP/2.0\n"                      ;# it rings, or another phone still does
+} elseif {[variable_of SCRIPT_COOKIE] eq "rang" && $status in {408 480 486 503}} {
+    puts "CGI-PROXY-REQUEST $voicemail SIP/2.0\n"       ;# no answer, not there, busy, out of reach
 }
 
 # Nothing printed: the server does what it does without a script.
