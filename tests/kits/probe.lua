@@ -40,6 +40,15 @@ local function ask(call, value)
   local uri = "sip:" .. sipcgi.escape(value("USER")) .. "@example.com"
   local contact = sipcgi.address(uri, value("DISPLAY"), { p = value("PARAM") })
   call:reply(value("STATUS"), value("REASON"), { headers = { Contact = contact }, body = "" })
+  call:request(value("METHOD"), value("URI"), {
+    headers = { Subject = value("VALUE") },
+    timeout = value("SECONDS"),
+    expires = 60,
+    token = value("TOKEN"),
+    content_type = value("TYPE"),
+    body = value("BODY"),
+  })
+  call:request("BYE", nil, { token = value("TOKEN") })
   call:forward(value("TOKEN"))
   call:forward()
   call:again({ after = value("SECONDS") })
@@ -47,7 +56,9 @@ local function ask(call, value)
 end
 
 sipcgi.run(function(call)
-  if call.is_response then
+  if call.event == "ack" then
+    call:request("INFO", nil, { token = "t", content_type = "a/b", body = call:body() })
+  elseif call.is_response then
     read(call)
   else
     ask(call, os.getenv)

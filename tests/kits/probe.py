@@ -1,4 +1,7 @@
-"""Reads what it is given when a response comes, and asks for everything that can be asked for when a request does."""
+"""Reads what it is given when a response comes, and asks for everything that can be asked for when a request does.
+
+When an ACK comes, its body goes into a request.
+"""
 
 import os
 
@@ -38,6 +41,17 @@ def ask(call: Call, value: dict[str, str]) -> None:
         f"sip:{sipcgi_kit.escape(value['USER'])}@example.com", value["DISPLAY"], {"p": value["PARAM"]}
     )
     call.reply(int(value["STATUS"]), value["REASON"], {"Contact": contact}, body="")
+    call.request(
+        value["METHOD"],
+        value["URI"],
+        {"Subject": value["VALUE"]},
+        timeout=int(value["SECONDS"]),
+        expires=60,
+        token=value["TOKEN"],
+        content_type=value["TYPE"],
+        body=value["BODY"],
+    )
+    call.request("BYE", token=value["TOKEN"])
     call.forward(value["TOKEN"])
     call.forward()
     call.again(after=int(value["SECONDS"]))
@@ -45,7 +59,9 @@ def ask(call: Call, value: dict[str, str]) -> None:
 
 
 with Call() as call:
-    if call.is_response:
+    if call.event == "ack":
+        call.request("INFO", token="t", content_type="a/b", body=call.body)
+    elif call.is_response:
         read(call)
     else:
         ask(call, dict(os.environ))

@@ -22,10 +22,20 @@ def ask(call, value)
                        body: value["BODY"]
   contact = SipCgi.address("sip:#{SipCgi.escape(value['USER'])}@example.com", value["DISPLAY"], { p: value["PARAM"] })
   call.reply Integer(value["STATUS"]), value["REASON"], headers: { "Contact" => contact }, body: ""
+  call.request value["METHOD"], value["URI"], headers: { Subject: value["VALUE"] }, timeout: Integer(value["SECONDS"]),
+                                              expires: 60, token: value["TOKEN"], content_type: value["TYPE"],
+                                              body: value["BODY"]
+  call.request "BYE", token: value["TOKEN"]
   call.forward value["TOKEN"]
   call.forward
   call.again after: Integer(value["SECONDS"])
   call.cookie = { n: value["COOKIE"] }
 end
 
-SipCgi.run { |call| call.response? ? read(call) : ask(call, ENV) }
+SipCgi.run do |call|
+  if call.event == "ack"
+    call.request "INFO", token: "t", content_type: "a/b", body: call.body
+  else
+    call.response? ? read(call) : ask(call, ENV)
+  end
+end

@@ -18,7 +18,9 @@ registered() {
     show "$1" "$2" "$3"
 }
 
-if sip_is_response; then
+if [ "$sip_event" = ack ]; then
+    sip_request INFO '' --token t --content_type a/b --body "$(sip_body)"
+elif sip_is_response; then
     show "$sip_event" "$sip_method" "$sip_uri" "$sip_status" "$sip_reason" "$sip_pending" "$sip_target" "$sip_token"
     show "$(sip_header subject)" "$(sip_header X-None || echo -)"
     sip_headers X-List
@@ -34,6 +36,9 @@ else
         --remove "$REMOVE" --content_type "$TYPE" --body "$BODY"
     sip_reply "$STATUS" "$REASON" \
         "Contact: $(sip_address "sip:$(sip_escape "$USER")@example.com" "$DISPLAY" "p=$PARAM")" --body ''
+    sip_request "$METHOD" "$URI" "Subject: $VALUE" --timeout "$SECONDS" --expires 60 --token "$TOKEN" \
+        --content_type "$TYPE" --body "$BODY"
+    sip_request BYE '' --token "$TOKEN"
     sip_forward "$TOKEN"
     sip_forward
     sip_again --after "$SECONDS"

@@ -13,7 +13,9 @@ proc known {value} {
     return $value
 }
 
-if {[sip is_response]} {
+if {[sip event] eq "ack"} {
+    sip request INFO "" -token t -content_type a/b -octets [sip octets]
+} elseif {[sip is_response]} {
     show [sip event] [sip method] [sip uri] [sip status] [sip reason] [sip pending] [sip target] [sip token]
     show [sip header subject] [known [sip header X-None]]
     foreach element [sip headers X-List] {
@@ -39,6 +41,9 @@ if {[sip is_response]} {
         -remove [list Subject $env(REMOVE)] -content_type $env(TYPE) -body $env(BODY)
     set contact [sip address sip:[sip escape $env(USER)]@example.com $env(DISPLAY) p $env(PARAM)]
     sip reply $env(STATUS) $env(REASON) -headers [list Contact $contact] -body ""
+    sip request $env(METHOD) $env(URI) -headers [list Subject $env(VALUE)] -timeout $env(SECONDS) -expires 60 \
+        -token $env(TOKEN) -content_type $env(TYPE) -body $env(BODY)
+    sip request BYE "" -token $env(TOKEN)
     sip forward $env(TOKEN)
     sip forward
     sip again -after $env(SECONDS)

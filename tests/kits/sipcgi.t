@@ -47,7 +47,12 @@ is(script('reply 200, "OK", headers => [A => [1, 2], B => "", A => 3], remove =>
     "SIP/2.0 200 OK\nA: 1\nA: 2\nB: \nA: 3\nCGI-Remove: Date\n\n", 'an array keeps the order');
 is(script('again after => 2.5'), "CGI-AGAIN yes SIP/2.0\nCGI-After: 2.500\n\n", 'parts of seconds');
 
-for my $wrong ('reply 486, headers => {}', 'again later => 1', 'proxy uri, timeuot => 1', 'reply 486, "x", headers => {A => undef}') {
+is(script('request MESSAGE => from, body => "hi", content_type => "text/plain"; request ACK => "", token => "callee"'),
+    "MESSAGE sip:alice\@example.com SIP/2.0\nContent-Type: text/plain\nContent-Length: 2\n\nhi\n"
+    . "ACK sip:dialog.invalid SIP/2.0\nCGI-Request-Token: callee\n\n", 'requests of its own');
+
+for my $wrong ('request "BYE"', 'request BYE => undef, headers => {}', 'request "CGI-AGAIN", "yes:"',
+    'request MESSAGE => uri, remove => "Date"', 'reply 486, headers => {}', 'again later => 1', 'proxy uri, timeuot => 1', 'reply 486, "x", headers => {A => undef}') {
     is_deeply([script($wrong)], ['', 255], "$wrong dies");
 }
 

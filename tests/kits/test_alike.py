@@ -9,7 +9,7 @@ from kit_scripts import Run
 
 from sipcgi.cgi.output import parse_output
 from sipcgi.errors import ParseError
-from sipcgi.service import Relay, WakeAfter
+from sipcgi.service import Originate, Relay, WakeAfter
 from sipcgi.sip.address import Address
 from sipcgi.sip.grammar import split_list, unquote
 from sipcgi.sip.uri import SipUri, TelUri
@@ -145,6 +145,8 @@ ASKED = {
     "SIPCGI_EVENT": "request",
     "REQUEST_METHOD": "INVITE",
     "REQUEST_URI": "sip:bob@example.com",
+    "METHOD": "MESSAGE",
+    "URI": "sip:admin@example.com",
     "NAME": "X-Note",
     "VALUE": 'a: b, "c" Jörg \\',
     "REASON": "Later, Jörg",
@@ -174,6 +176,18 @@ SIP/2.0 183 Later, Jörg
 Contact: "A \\"b\\\\c\\" <sip:x@y>, Jörg" <sip:a%20b%40x%3By@example.com>;p="x;y=\\"z"
 Content-Length: 0
 
+MESSAGE sip:admin@example.com SIP/2.0
+CGI-Timeout: 15
+Expires: 60
+CGI-Request-Token: t-1
+Subject: a: b, "c" Jörg \\
+Content-Type: text/plain
+Content-Length: 31
+
+Jörg\r\n\r\nCGI-AGAIN no SIP/2.0\n\n
+BYE sip:dialog.invalid SIP/2.0
+CGI-Request-Token: t-1
+
 CGI-FORWARD-RESPONSE t-1 SIP/2.0
 
 CGI-FORWARD-RESPONSE this SIP/2.0
@@ -193,18 +207,36 @@ def asked(run: Run, ending: str, **more: str) -> bytes:
 def test_all_that_can_be_asked_for(run: Run, ending: str) -> None:
     printed = asked(run, ending)
     assert printed.decode().startswith(PRINTED)
-    output = parse_output(printed, method="INVITE")
+    output = parse_output(printed, method="INVITE", originate=True)
     relay, wake = output.actions[0], output.actions[-1]
     assert isinstance(relay, Relay)
     assert (relay.uri, relay.timeout, relay.request_token) == (ASKED["REQUEST_URI"], 15, "t-1")
     assert relay.edits.body == ASKED["BODY"].encode()
     assert relay.edits.headers[1] == ("X-Note", ASKED["VALUE"])
+    message, bye = [action for action in output.actions if isinstance(action, Originate)]
+    assert (message.method, message.uri, message.timeout, message.request_token) == ("MESSAGE", ASKED["URI"], 15, "t-1")
+    assert message.edits.body == ASKED["BODY"].encode()
+    assert (bye.method, bye.request_token, bye.edits.headers) == ("BYE", "t-1", [])
     assert isinstance(wake, WakeAfter)
     assert (output.again, wake.seconds) == (True, 15)
 
 
+OCTETS = bytes(range(256)) + b"\r\n\n\r\xff\xc3(\xed\xa0\x80\xc0\x80 CGI-AGAIN yes SIP/2.0\n\n\x80"
+"""All there are, and what is no UTF-8."""
+
+
+@pytest.mark.parametrize("locale", ["C.UTF-8", "C"])
+def test_a_body_goes_out_as_it_came(run: Run, ending: str, locale: str) -> None:
+    octets = OCTETS.replace(b"\0", b"") if ending == "sh" else OCTETS  # no shell keeps a NUL in a variable
+    done = run(f"probe.{ending}", {"SIPCGI_EVENT": "ack", "LANG": locale}, stdin=octets)
+    assert (done.returncode, done.stderr) == (0, b"")
+    (info,) = parse_output(done.stdout, method="INVITE", originate=True).actions
+    assert isinstance(info, Originate)
+    assert info.edits.body == octets
+
+
 def test_a_cookie_comes_back_as_it_was(run: Run, ending: str) -> None:
-    cookie = parse_output(asked(run, ending), method="INVITE").cookie
+    cookie = parse_output(asked(run, ending), method="INVITE", originate=True).cookie
     assert cookie is not None
     done = run(f"probe.{ending}", RESPONSE | {"SCRIPT_COOKIE": cookie})
     assert done.stdout.decode().partition(HEAD[1])[2] == f"\n{ASKED['COOKIE']}\n"
@@ -229,6 +261,18 @@ REFUSED = {
         "sip:a@b\nX: y",
         "1sip:a",
     ],
+    "METHOD": [
+        "",
+        "A B",
+        "CGI-PROXY-REQUEST",
+        "cgi-again",
+        "SIP/2.0",
+        "BYE\n",
+        "\nCGI-AGAIN no SIP/2.0\n\nBYE",
+        "Ä",
+        "<x>",
+    ],
+    "URI": ["bob", "sip:a b", "sip:a@b SIP/2.0", "sip:a@b\nX: y", "sip:a@b\r\n\r\nBYE sip:c@d SIP/2.0", "\n", " "],
     "NAME": ["", "X Note", "Content-Type", "content-length", "L", "CGI-Remove", "X\nY: z", "Ä", "X\r"],
     "VALUE": ["a\nb", "a\r\nb", "a\r", "\n"],
     "REASON": ["a\nb", "a\rb", "\n\nCGI-AGAIN no SIP/2.0"],
@@ -244,6 +288,8 @@ REFUSED = {
 }
 NAMED = {
     "REQUEST_URI": "uri",
+    "METHOD": "method",
+    "URI": "uri",
     "NAME": "header",
     "VALUE": "header x-note",
     "BODY": "content_type",

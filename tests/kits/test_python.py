@@ -64,6 +64,16 @@ def test_a_test_of_a_script_needs_no_environment(capfdbinary: pytest.CaptureFixt
     ]
 
 
+def test_requests_of_its_own() -> None:
+    call = Call({"SIP_FROM": "<sip:al@y>;tag=1"})
+    call.request("MESSAGE", call.from_, content_type="text/plain", body="hi")
+    call.request("ACK", token="callee")
+    assert b"".join(call._output).decode() == (
+        "MESSAGE sip:al@y SIP/2.0\nContent-Type: text/plain\nContent-Length: 2\n\nhi\n"
+        "ACK sip:dialog.invalid SIP/2.0\nCGI-Request-Token: callee\n\n"
+    )
+
+
 @pytest.mark.parametrize("state", [{"a": [1, 2.5, None, True, " \x7fJörg\n"], "b": {}}, [], "x y", 0])
 def test_a_structure_comes_back(state: object) -> None:
     call = Call({})
@@ -93,6 +103,12 @@ def test_errors_name_the_argument() -> None:
         call.proxy("sip:a@b", timeout=0)
     with pytest.raises(ValueError, match="expires: not a whole number from 0 to 4294967295: -1"):
         call.proxy("sip:a@b", expires=-1)
+    with pytest.raises(ValueError, match="method: not a method: 'CGI-AGAIN'"):
+        call.request("CGI-AGAIN", "yes:")
+    with pytest.raises(ValueError, match="uri: not a URI: ''"):
+        call.request("BYE")
+    with pytest.raises(TypeError, match="remove"):
+        call.request("MESSAGE", "sip:a@b", remove="Date")  # type: ignore[call-arg]
     with pytest.raises(ValueError, match="parameter a: CR, LF or NUL"):
         sipcgi_kit.address("sip:a@b", params={"a": "\n"})
     assert call._output == []

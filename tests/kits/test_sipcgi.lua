@@ -42,6 +42,9 @@ expect("for _, reg in ipairs(call:get_regs()) do call:proxy(reg, {headers = {Pri
 expect("call:again({after = 2.5})", "CGI-AGAIN yes SIP/2.0\nCGI-After: 2.500\n\n")
 expect("call:reply(200, 'OK', {content_type = 'text/plain', body = 'a\\0b'})",
   "SIP/2.0 200 OK\nContent-Type: text/plain\nContent-Length: 3\n\na\0b\n")
+expect("call:request('MESSAGE', call.from, {content_type = 'text/plain', body = 'hi'}) call:request('ACK', nil, {token = 'callee'})",
+  "MESSAGE sip:al@example.com SIP/2.0\nContent-Type: text/plain\nContent-Length: 2\n\nhi\n"
+    .. "ACK sip:dialog.invalid SIP/2.0\nCGI-Request-Token: callee\n\n", true, FROM)
 
 -- cookies
 expect("assert(call:cookie() == nil) call:cookie({n = 3, ['a b'] = true, text = '\\0\\255'})",
@@ -57,6 +60,10 @@ refused("call:proxy('sip:a@b', {headers = {Subject = 'a\\0b'}})", "header Subjec
 refused("call:proxy('sip:a@b', {timeuot = 1})", "no option timeuot")
 refused("call:proxy('sip:a@b', {expires = 2 ^ 32})", "expires: not a whole number from 0 to 4294967295")
 refused("call:proxy('sip:a@b', {timeout = 0 / 0})", "timeout: not a number of seconds above 0: " .. tostring(0 / 0))
+refused("call:request('CGI-AGAIN', 'yes:')", "method: not a method: CGI-AGAIN")
+refused("call:request('BYE', '')", "uri: not a URI: ")
+refused("call:request('BYE')", "uri: nil")
+refused("call:request('MESSAGE', 'sip:a@b', {remove = 'Date'})", "no option remove")
 refused("call:cookie({a = {}})", "cookie: names and texts, numbers or booleans, not a table at a")
 refused("call:cookie({})", "cookie: an empty table")
 

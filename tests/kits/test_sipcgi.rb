@@ -59,6 +59,14 @@ class SipCgiTest < Minitest::Test
     assert_equal [each.join, 0], script(lines)
   end
 
+  def test_requests_of_its_own
+    asked = call
+    asked.request "MESSAGE", asked.from, content_type: "text/plain", body: "hi"
+    asked.request "ACK", token: "callee"
+    assert_equal "MESSAGE sip:al@example.com SIP/2.0\nContent-Type: text/plain\nContent-Length: 2\n\nhi\n" \
+                 "ACK sip:dialog.invalid SIP/2.0\nCGI-Request-Token: callee\n\n", asked.output
+  end
+
   def test_a_structure_comes_back
     state = { "a" => [1, 2.5, nil, true, " \x7fJ\u00f6rg\n"], "b" => {} }
     first = call
@@ -81,6 +89,9 @@ class SipCgiTest < Minitest::Test
     assert_raises(ArgumentError) { asked.proxy "sip:a@b", timeuot: 1 }
     assert_raises(ArgumentError) { asked.again after: -1 }
     assert_raises(ArgumentError) { asked.reply "486" }
+    assert_raises(ArgumentError) { asked.request "BYE" }
+    assert_raises(ArgumentError) { asked.request "CGI-AGAIN", "yes:" }
+    assert_raises(ArgumentError) { asked.request "MESSAGE", "sip:a@b", remove: "Date" }
     assert_empty asked.output
   end
 end

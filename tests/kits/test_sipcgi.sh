@@ -60,6 +60,17 @@ X-Body:
 
 =0' REGISTRATIONS='<sip:*@192.0.2.1>;q=0.5;expires=60, <sip:b@[2001:db8::1]>'
 
+expect 'sip_request MESSAGE "$(sip_from uri)" --content_type text/plain --body hi; sip_request ACK "" --token callee' \
+    'MESSAGE sip:al@example.com SIP/2.0
+Content-Type: text/plain
+Content-Length: 2
+
+hi
+ACK sip:dialog.invalid SIP/2.0
+CGI-Request-Token: callee
+
+=0' SIP_FROM='<sip:al@example.com>'
+
 expect 'sip_set_cookie n=3 "text= a&b=c%
 "' 'CGI-SET-COOKIE n=3&text=%20a%26b%3Dc%25%0A SIP/2.0
 
@@ -73,7 +84,8 @@ expect 'sip_cookie n || echo none' 'none
 =0'
 for wrong in 'sip_set_cookie' 'sip_set_cookie n' 'sip_set_cookie "a b=1"' 'sip_set_cookie =1' 'sip_again --later 1' \
     'sip_proxy sip:a@b --timeuot 1' 'sip_proxy sip:a@b --timeout' 'sip_proxy sip:a@b Subject' 'sip_reply' \
-    'sip_forward this --timeout 1' 'sip_again --body x' "sip_reply 302 '' \"Contact: \$(sip_address 'sip:a b')\"" \
+    'sip_forward this --timeout 1' 'sip_again --body x' 'sip_request' 'sip_request BYE' "sip_request BYE ''" \
+    'sip_request CGI-AGAIN yes:' 'sip_request MESSAGE sip:a@b --remove Date' 'sip_request B2 sip:a@b' "sip_reply 302 '' \"Contact: \$(sip_address 'sip:a b')\"" \
     "sip_reply 302 '' \"Contact: \$(sip_address sip:a@b 'x
 ')\"" "sip_reply 302 '' \"Contact: \$(sip_address sip:a@b x 'a b=1')\""; do
     expect "sip_reply 200; $wrong; exit 0" '=65'

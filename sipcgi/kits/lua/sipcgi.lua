@@ -4,7 +4,9 @@
 --       if call.event == "request" then
 --         call:proxy(call.uri, {timeout = 15})
 --         call:again()
---       elseif (call.status == 408 or call.status == 480 or call.status == 486) and call.pending == 0 then
+--       elseif (call.status >= 100 and call.status < 200) or call.pending > 0 then
+--         call:again()
+--       elseif call.status == 408 or call.status == 480 or call.status == 486 or call.status == 503 then
 --         call:proxy("sip:voicemail@example.com")
 --       end
 --     end)
@@ -17,6 +19,7 @@ local sipcgi = {}
 local MAX_COOKIE = 4096
 local TOKEN = "^[%w%-.!%%*_+`'~]+$" -- RFC 3261 25.1
 local UNRESERVED = "[%w%-_.!~*'()]"
+local DIALOG = "sip:dialog.invalid" -- stands for the URI where the dialog has it (RFC 2606: there is no such name)
 
 local function refuse(text, ...)
   error(text:format(...), 0)
@@ -309,8 +312,8 @@ Call.__index = Call
 
 -- event: request, response, timeout (a local 408), timer, cancel or ack. method, uri: of the request at hand, in other
 -- runs of the one that all began with. status: of the response at hand, 0 without one; target is the URI it answers for,
--- token names it in a later forward, request_token is what proxy called the request that it answers. pending: branches
--- that have no final response yet. from, to: addresses, nil without one.
+-- token names it in a later forward, request_token is what proxy or request called the request that it answers. pending:
+-- branches that have no final response yet. from, to: addresses, nil without one.
 local function new_call(get)
   local call = setmetatable({ get = get, output = {} }, Call)
   call.event = get("SIPCGI_EVENT") or ""
@@ -410,11 +413,8 @@ local function message(call, lines, options, own)
   call.output[#call.output + 1] = table.concat(lines, "\n") .. "\n\n" .. (has_body and body .. "\n" or "")
 end
 
--- Sends the request to a URI or an address; several calls fork it. After `timeout` or `expires` seconds without a final
--- response the branch ends with a 408; `expires` tells the callee, too.
-function Call:proxy(uri, options)
-  options = options or {}
-  local lines = { ("CGI-PROXY-REQUEST %s SIP/2.0"):format(checked_uri(uri)) }
+local function send(call, what, uri, options)
+  local lines = { ("%s %s SIP/2.0"):format(what, checked_uri(uri)) }
   if options.timeout ~= nil then
     lines[#lines + 1] = "CGI-Timeout: " .. seconds(options.timeout, "timeout")
   end
@@ -424,7 +424,28 @@ function Call:proxy(uri, options)
   if options.token ~= nil then
     lines[#lines + 1] = "CGI-Request-Token: " .. token(options.token, "token")
   end
-  message(self, lines, options, { timeout = true, expires = true, token = true })
+  message(call, lines, options, { timeout = true, expires = true, token = true })
+end
+
+-- Sends the request to a URI or an address; several calls fork it. After `timeout` or `expires` seconds without a final
+-- response the branch ends with a 408; `expires` tells the callee, too.
+function Call:proxy(uri, options)
+  send(self, "CGI-PROXY-REQUEST", uri, options or {})
+end
+
+-- Has the server send a request of its own, on a route with `originate: true`. `token` is what request_token is for its
+-- responses; that of an earlier INVITE names the dialog which the request goes in: there no URI is needed.
+function Call:request(method, uri, options)
+  options = options or {}
+  if not tostring(method):find("^%a+$") then
+    refuse("method: not a method: %s", tostring(method))
+  elseif options.remove then
+    refuse("no option remove")
+  end
+  if options.token and (uri or "") == "" then
+    uri = DIALOG
+  end
+  send(self, method, uri, options)
 end
 
 -- Answers the request; without a reason with the standard one.

@@ -8,13 +8,16 @@ use Exporter 'import';
 our @EXPORT = qw(
     event method uri status reason target token request_token pending is_response
     from to header headers addresses get_regs body cookie
-    proxy reply forward again escape quote address
+    proxy request reply forward again escape quote address
 );
 
 # A script is started for each event: what only errors and cookies need (Carp, JSON::PP) is loaded with them.
 
 my $TOKEN = qr/[A-Za-z0-9\-.!%*_+`'~]+/;    # RFC 3261 25.1
 my $URI   = qr/[A-Za-z][A-Za-z0-9+.\-]*:[!#-;=?-~]+/;
+
+# What stands for the URI where the dialog has it (RFC 2606: there is no such name).
+my $DIALOG = 'sip:dialog.invalid';
 
 # A quoted string is written so that one without an end costs no more than its length.
 my $QUOTED     = qr/"([^"\\]*(?:\\.[^"\\]*)*)"/s;
@@ -84,7 +87,22 @@ sub cookie {
 
 sub proxy {
     my ($uri, %options) = @_;
-    my @lines = ('CGI-PROXY-REQUEST ' . _uri($uri) . ' SIP/2.0');
+    return _send('CGI-PROXY-REQUEST ' . _uri($uri) . ' SIP/2.0', %options);
+}
+
+# A request of its own, on a route with `originate: true`. Without a URI it goes in the dialog of an earlier INVITE, which
+# has the same token.
+sub request {
+    my ($method, $uri, %options) = @_;
+    _refuse('method: not a method: ' . ($method // '')) unless ($method // '') =~ /\A[A-Za-z]+\z/;
+    _refuse('no option remove') if exists $options{remove};
+    $uri = $DIALOG if defined $options{token} && !length($uri // '');
+    return _send("$method " . _uri($uri) . ' SIP/2.0', %options);
+}
+
+sub _send {
+    my ($line, %options) = @_;
+    my @lines = $line;
     my ($timeout, $expires, $token) = delete @options{qw(timeout expires token)};
     push @lines, 'CGI-Timeout: ' . _seconds($timeout, 'timeout') if defined $timeout;
     push @lines, 'Expires: ' . _whole($expires, 'expires', 0, 2**32 - 1) if defined $expires;
@@ -309,7 +327,10 @@ SipCgi - SIP-CGI for scripts in Perl (RFC 3050 section 5)
         proxy uri, timeout => 15;
         again;
     }
-    elsif (status =~ /^(?:408|480|486)$/ && !pending) {
+    elsif (status =~ /^1/ || pending) {
+        again;
+    }
+    elsif (status =~ /^(?:408|480|486|503)$/) {
         proxy 'sip:voicemail@example.com';
     }
 
@@ -334,10 +355,12 @@ C<cookie> is what an earlier run of the transaction gave to C<cookie STRUCTURE>:
 
 =head2 What is to happen
 
-C<proxy URI, OPTIONS>: C<timeout> (seconds), C<expires> (seconds), C<token>. C<reply STATUS, REASON, OPTIONS>.
+C<proxy URI, OPTIONS>: C<timeout> (seconds), C<expires> (seconds), C<token>. C<request METHOD, URI, OPTIONS> has the same, and
+sends a request of its own; with the C<token> of an earlier INVITE and an empty URI it goes in that dialog.
+C<reply STATUS, REASON, OPTIONS>.
 C<forward TOKEN, OPTIONS>: a response; without a token the one at hand. All of them: C<headers> (a hash or, in order, an
-array of names and values; a value may be an array of several), C<remove> (a name or an array of them), C<body> and
-C<content_type>.
+array of names and values; a value may be an array of several), C<body> and C<content_type>; but for C<request> C<remove>
+(a name or an array of them), too.
 
 C<again>: run the script at the next message, too; C<< again after => SECONDS >>: or at that time.
 

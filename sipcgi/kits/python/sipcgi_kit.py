@@ -6,7 +6,9 @@
         if call.event == "request":
             call.proxy(call.uri, timeout=15)
             call.again()
-        elif call.status in (408, 480, 486) and not call.pending:
+        elif 100 <= call.status < 200 or call.pending:
+            call.again()
+        elif call.status in (408, 480, 486, 503):
             call.proxy("sip:voicemail@example.com")
 
 All is printed when the `with` ends, and nothing when an exception or another exit status than 0 ends it. A value that
@@ -36,6 +38,7 @@ NAME_ADDR = rf'(?s)(?:{QUOTED}[ \t]*|([^<>",;]*))<([^<>]*)>(.*)'
 ADDR_SPEC = r'(?s)([^\s<>",;?]+)[ \t]*(;.*)?'
 PARAMETER = rf'(?s)[ \t]*;[ \t]*([^\s;=",<>]+)(?:[ \t]*=[ \t]*(?:{QUOTED}|([^\s;",<>]+)))?[ \t]*'
 URI = r"[A-Za-z][A-Za-z0-9+.-]*:[!#-;=?-~]+"
+DIALOG = "sip:dialog.invalid"  # what stands for the URI where the dialog has it (RFC 2606: there is no such name)
 ESCAPED = r"%([0-9A-Fa-f]{2})"
 UNRESERVED = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.!~*'()")  # RFC 3261 25.1
 
@@ -105,21 +108,18 @@ class Call:
         self.uri = get("REQUEST_URI") or get("SIPCGI_URI", "")
         self.status = int(get("RESPONSE_STATUS") or 0)
         """Of the response at hand; 0 without one."""
+        self.is_response = self.status > 0
         self.reason = get("RESPONSE_REASON", "")
         self.target = get("SIPCGI_TARGET", "")
         """The URI that the response at hand answers for."""
         self.token = get("RESPONSE_TOKEN", "")
         """Names the response at hand in a later `forward`."""
         self.request_token = get("REQUEST_TOKEN", "")
-        """What `proxy(..., token=...)` called the request that the response at hand answers."""
+        """What `token` of `proxy` or `request` called the request that the response at hand answers."""
         self.pending = int(get("SIPCGI_PENDING") or 0)
         """Branches that have no final response yet."""
 
     # What happened
-
-    @property
-    def is_response(self) -> bool:
-        return self.status > 0
 
     @property
     def from_(self) -> Address | None:
@@ -194,14 +194,25 @@ class Call:
         After `timeout` or `expires` seconds without a final response the branch ends with a 408; `expires` tells the
         callee, too.
         """
-        lines = [f"CGI-PROXY-REQUEST {_uri(uri)} SIP/2.0"]
-        if timeout is not None:
-            lines.append(f"CGI-Timeout: {_seconds(timeout, 'timeout')}")
-        if expires is not None:
-            lines.append(f"Expires: {_whole(expires, 'expires', 0, 2**32 - 1)}")
-        if token is not None:
-            lines.append(f"CGI-Request-Token: {_token(token, 'token')}")
+        lines = [f"CGI-PROXY-REQUEST {_uri(uri)} SIP/2.0", *_limits(timeout, expires, token)]
         self._message(lines, headers, remove, content_type, body)
+
+    def request(
+        self,
+        method: str,
+        uri: object = "",
+        headers: HeaderFields | None = None,
+        *,
+        timeout: float | None = None,
+        expires: int | None = None,
+        token: str | None = None,
+        content_type: str | None = None,
+        body: str | bytes | None = None,
+    ) -> None:
+        """Sends a request of the server's own; with the `token` of an earlier INVITE in that dialog, without `uri`."""
+        word = _token(method, "method", "[A-Za-z]+", "a method")  # with "-" it could be an action of RFC 3050
+        line = f"{word} {_uri(uri if token is None else str(uri) or DIALOG)} SIP/2.0"
+        self._message([line, *_limits(timeout, expires, token)], headers, (), content_type, body)
 
     def reply(
         self,
@@ -348,10 +359,10 @@ def _line(value: object, what: str) -> str:
     return text
 
 
-def _token(value: object, what: str) -> str:
+def _token(value: object, what: str, syntax: str = TOKEN, name: str = "a token") -> str:
     text = str(value)
-    if re.fullmatch(TOKEN, text) is None:
-        raise ValueError(f"{what}: not a token: {text!r:.80}")
+    if re.fullmatch(syntax, text) is None:
+        raise ValueError(f"{what}: not {name}: {text!r:.80}")
     return text
 
 
@@ -364,10 +375,14 @@ def _field_name(name: str) -> str:
 
 
 def _uri(value: object) -> str:
-    text = str(value)
-    if re.fullmatch(URI, text) is None:
-        raise ValueError(f"uri: not a URI: {text!r:.80}")
-    return text
+    return _token(value, "uri", URI, "a URI")
+
+
+def _limits(timeout: float | None, expires: int | None, token: str | None) -> list[str]:
+    """The fields of a request that say how long it may take, and what its responses are called."""
+    lines = [] if timeout is None else [f"CGI-Timeout: {_seconds(timeout, 'timeout')}"]
+    lines += [] if expires is None else [f"Expires: {_whole(expires, 'expires', 0, 2**32 - 1)}"]
+    return lines if token is None else [*lines, f"CGI-Request-Token: {_token(token, 'token')}"]
 
 
 def _seconds(value: float, what: str) -> str:

@@ -8,7 +8,9 @@
 #       if call.event == "request"
 #         call.proxy call.uri, timeout: 15
 #         call.again
-#       elsif [408, 480, 486].include?(call.status) && call.pending.zero?
+#       elsif (100..199).cover?(call.status) || call.pending.positive?
+#         call.again
+#       elsif [408, 480, 486, 503].include?(call.status)
 #         call.proxy "sip:voicemail@example.com"
 #       end
 #     end
@@ -25,6 +27,7 @@ module SipCgi
   ADDR_SPEC = /\A([^\s<>",;?]+)[ \t]*(;.*)?\z/mn
   PARAMETER = /\G[ \t]*;[ \t]*([^\s;=",<>]+)(?:[ \t]*=[ \t]*(?:#{QUOTED}|([^\s;",<>]+)))?[ \t]*/mn
   URI = /[A-Za-z][A-Za-z0-9+.\-]*:[!#-;=?-~]+/n
+  DIALOG = "sip:dialog.invalid" # stands for the URI where the dialog has it (RFC 2606: there is no such name)
   ESCAPED = /%([0-9A-Fa-f]{2})/n
   NOT_UNRESERVED = /[^A-Za-z0-9\-_.!~*'()]/n # RFC 3261 25.1
 
@@ -129,7 +132,7 @@ module SipCgi
     # +event+: request, response, timeout (a local 408), timer, cancel or ack.
     # +method+ and +uri+: of the request at hand, in other runs of the one that all began with.
     # +status+: of the response at hand, 0 without one; +target+ is the URI that it answers for, +token+ names it in a
-    # later forward, +request_token+ is what proxy called the request that it answers.
+    # later forward, +request_token+ is what proxy or request called the request that it answers.
     # +pending+: branches that have no final response yet.
     # +output+: what is printed in the end.
     attr_reader :event, :method, :uri, :status, :reason, :target, :token, :request_token, :pending, :output
@@ -215,11 +218,15 @@ module SipCgi
     # Sends the request to a URI or an Address; several calls fork it. After +timeout+ or +expires+ seconds without a
     # final response the branch ends with a 408; +expires+ tells the callee, too.
     def proxy(uri, timeout: nil, expires: nil, token: nil, **options)
-      lines = ["CGI-PROXY-REQUEST #{Text.uri(uri)} SIP/2.0"]
-      lines << "CGI-Timeout: #{Text.seconds(timeout, 'timeout')}" if timeout
-      lines << "Expires: #{Text.whole(expires, 'expires', 0..(2**32 - 1))}" if expires
-      lines << "CGI-Request-Token: #{Text.token(token, 'token')}" if token
-      message(lines, **options)
+      message(["CGI-PROXY-REQUEST #{Text.uri(uri)} SIP/2.0", *limits(timeout, expires, token)], **options)
+    end
+
+    # Has the server send a request of its own, on a route with <tt>originate: true</tt>. +token+ is what request_token is
+    # for its responses; that of an earlier INVITE names the dialog which the request goes in: there no URI is needed.
+    def request(method, uri = nil, headers: {}, timeout: nil, expires: nil, token: nil, content_type: nil, body: nil)
+      uri = DIALOG if token && uri.to_s.empty?
+      lines = ["#{Text.request_method(method)} #{Text.uri(uri)} SIP/2.0", *limits(timeout, expires, token)]
+      message(lines, headers: headers, content_type: content_type, body: body)
     end
 
     # Answers the request; without a reason with the standard one.
@@ -239,6 +246,14 @@ module SipCgi
     end
 
     private
+
+    def limits(timeout, expires, token)
+      lines = []
+      lines << "CGI-Timeout: #{Text.seconds(timeout, 'timeout')}" if timeout
+      lines << "Expires: #{Text.whole(expires, 'expires', 0..(2**32 - 1))}" if expires
+      lines << "CGI-Request-Token: #{Text.token(token, 'token')}" if token
+      lines
+    end
 
     def message(lines, headers: {}, remove: [], content_type: nil, body: nil)
       headers.each do |name, values|
@@ -338,6 +353,13 @@ module SipCgi
         raise ArgumentError, "header #{name}: use the argument that means it"
       end
       name
+    end
+
+    def request_method(value)
+      text = octets(value)
+      raise ArgumentError, "method: not a method: #{text.inspect}" unless /\A[A-Za-z]+\z/n.match?(text)
+
+      text
     end
 
     def uri(value)

@@ -2,11 +2,13 @@
 #
 #     #!/bin/sh
 #     . sipcgi.sh
-#     case $sip_event,$sip_status in
+#     case $sip_event,$sip_pending,$sip_status in
 #     request,*)
 #         sip_proxy "$sip_uri" --timeout 15
 #         sip_again ;;
-#     *,408 | *,480 | *,486)
+#     *,1?? | *,[1-9]*,*)
+#         sip_again ;;
+#     *,408 | *,480 | *,486 | *,503)
 #         sip_proxy sip:voicemail@example.com ;;
 #     esac
 #     exit 0
@@ -25,10 +27,11 @@ sip_status=${RESPONSE_STATUS:-0} # of the response at hand, 0 without one
 sip_reason=${RESPONSE_REASON-}
 sip_target=${SIPCGI_TARGET-} # the URI that the response at hand answers for
 sip_token=${RESPONSE_TOKEN-} # names the response at hand in a later sip_forward
-sip_request_token=${REQUEST_TOKEN-} # what sip_proxy --token called the request that the response at hand answers
+sip_request_token=${REQUEST_TOKEN-} # what --token called the request that the response at hand answers
 sip_pending=${SIPCGI_PENDING:-0} # branches that have no final response yet
 
 _sip_output=
+_sip_dialog=sip:dialog.invalid # for the URI where the dialog has it (RFC 2606: there is no such name)
 _sip_newline='
 '
 _sip_return=$(printf '\r')
@@ -91,19 +94,33 @@ sip_cookie() { # name: of what an earlier run of this transaction gave to sip_se
     _sip_awk cookie "$1"
 }
 
-# What is to happen; options: 'Name: value' is a header field, --remove NAME, --content_type TYPE, --body TEXT
+# What is to happen; options: 'Name: value' is a header field, --remove NAME (not of requests of our own), --content_type TYPE,
+# --body TEXT
 
 sip_proxy() { # URI [--timeout SECONDS] [--expires SECONDS] [--token TOKEN] [options]: several calls fork the request
     _sip_check_uri "${1-}"
-    _sip_action="CGI-PROXY-REQUEST $1 SIP/2.0"
+    _sip_kind=proxy _sip_action="CGI-PROXY-REQUEST $1 SIP/2.0"
     shift
     _sip_message "$@"
+}
+
+# Has the server send a request of its own, on a route with `originate: true`. The --token of an earlier INVITE names the
+# dialog which the request goes in: there the URI may be ''.
+sip_request() { # method URI [--timeout SECONDS] [--expires SECONDS] [--token TOKEN] [options]
+    case ${1-} in '' | *[!$_sip_alnum]* | *[0123456789]*) _sip_refuse "method: not a method: ${1-}" ;; esac
+    _sip_to=${2-}
+    _sip_check_uri "${_sip_to:-$_sip_dialog}"
+    _sip_kind=request _sip_action="$1 ${_sip_to:-$_sip_dialog} SIP/2.0"
+    shift
+    [ $# -eq 0 ] || shift
+    _sip_message "$@"
+    case $_sip_to,$_sip_own in ,*CGI-Request-Token:*) ;; ,*) _sip_refuse "uri: none, and no --token of a dialog" ;; esac
 }
 
 sip_reply() { # status [reason [options]]
     _sip_check_whole status "${1-}" 100 699
     _sip_check_line reason "${2-}"
-    _sip_action="SIP/2.0 $1${2:+ }${2-}"
+    _sip_kind=reply _sip_action="SIP/2.0 $1${2:+ }${2-}"
     shift
     [ $# -eq 0 ] || shift
     _sip_message "$@"
@@ -112,13 +129,13 @@ sip_reply() { # status [reason [options]]
 sip_forward() { # [token [options]]: a response; without a token the one at hand
     [ $# -gt 0 ] || set -- this
     _sip_check_token token "$1"
-    _sip_action="CGI-FORWARD-RESPONSE $1 SIP/2.0"
+    _sip_kind=forward _sip_action="CGI-FORWARD-RESPONSE $1 SIP/2.0"
     shift
     _sip_message "$@"
 }
 
 sip_again() { # [--after SECONDS]: run the script at the next message, too, or at that time
-    _sip_action='CGI-AGAIN yes SIP/2.0'
+    _sip_kind=again _sip_action='CGI-AGAIN yes SIP/2.0'
     _sip_message "$@"
 }
 
@@ -225,28 +242,28 @@ _sip_message() { # options of the message that begins with _sip_action
 }
 
 _sip_option() { # option value
-    case $1,$_sip_action in
-    --timeout,CGI-PROXY-REQUEST*)
+    case $1,$_sip_kind in
+    --timeout,proxy | --timeout,request)
         _sip_check_seconds timeout "$2"
         _sip_own="${_sip_own}CGI-Timeout: $2$_sip_newline" ;;
-    --expires,CGI-PROXY-REQUEST*)
+    --expires,proxy | --expires,request)
         _sip_check_whole expires "$2" 0 4294967295
         _sip_own="${_sip_own}Expires: $2$_sip_newline" ;;
-    --token,CGI-PROXY-REQUEST*)
+    --token,proxy | --token,request)
         _sip_check_token token "$2"
         _sip_own="${_sip_own}CGI-Request-Token: $2$_sip_newline" ;;
-    --after,CGI-AGAIN*)
+    --after,again)
         _sip_check_seconds after "$2"
         _sip_own="${_sip_own}CGI-After: $2$_sip_newline" ;;
-    --remove,[!C]* | --remove,CGI-[!A]*)
+    --remove,proxy | --remove,reply | --remove,forward)
         _sip_check_token remove "$2"
         _sip_remove="$_sip_remove, $2" ;;
-    --content_type,[!C]* | --content_type,CGI-[!A]*)
+    --content_type,[!a]*)
         _sip_check_line content_type "$2"
         _sip_type=$2 ;;
-    --body,[!C]* | --body,CGI-[!A]*)
+    --body,[!a]*)
         _sip_body=$2 _sip_has_body=yes ;;
-    *) _sip_refuse "no option $1 of ${_sip_action%% *}" ;;
+    *) _sip_refuse "no option $1 of sip_$_sip_kind" ;;
     esac
 }
 

@@ -5,7 +5,9 @@
 #     if {[sip event] eq "request"} {
 #         sip proxy [sip uri] -timeout 15
 #         sip again
-#     } elseif {[sip status] in {408 480 486} && [sip pending] == 0} {
+#     } elseif {[string match 1?? [sip status]] || [sip pending] > 0} {
+#         sip again
+#     } elseif {[sip status] in {408 480 486 503}} {
 #         sip proxy sip:voicemail@example.com
 #     }
 #
@@ -21,10 +23,11 @@ namespace eval sipcgi {
     variable unreserved {[A-Za-z0-9\-_.!~*'()]}
     variable uriSyntax {[A-Za-z][A-Za-z0-9+.\-]*:[!#-;=?-~]+}
     variable quoted {"([^"\\]*(?:\\.[^"\\]*)*)"}
+    variable dialog sip:dialog.invalid ;# for the URI where the dialog has it (RFC 2606: there is no such name)
     variable output {} ;# octets
-    variable body
+    variable received ;# the octets of the body, once they have been read
     namespace export event method uri status reason target token request_token pending is_response from to header \
-        headers addresses get_regs body cookie proxy reply forward again escape quote address
+        headers addresses get_regs body octets cookie proxy request reply forward again escape quote address
     namespace ensemble create -command ::sip
 }
 
@@ -124,14 +127,19 @@ proc sipcgi::get_regs {} {
     return $found
 }
 
-# Text in the system's encoding, as all that comes in and goes out is.
+# The body of the message: text in the system's encoding, as all that comes in and goes out is.
 proc sipcgi::body {} {
-    variable body
-    if {![info exists body]} {
-        fconfigure stdin -translation lf -encoding [encoding system]
-        set body [read stdin]
+    return [encoding convertfrom [encoding system] [octets]]
+}
+
+# The same as it came, where it is no text: a binary string.
+proc sipcgi::octets {} {
+    variable received
+    if {![info exists received]} {
+        fconfigure stdin -translation binary
+        set received [read stdin]
     }
-    return $body
+    return $received
 }
 
 # Without arguments the dictionary that an earlier run of this transaction gave, empty before; with names and values, or
@@ -167,13 +175,31 @@ proc sipcgi::cookie {args} {
     return
 }
 
-# What is to happen; options of the first three: -headers {name value ...}, -remove {name ...}, -content_type, -body
+# What is to happen; options of all but again: -headers {name value ...}, -content_type, -body (text) or -octets (a binary
+# string), and -remove {name ...} of what there is already
 
 # Sends the request to a URI or an address; several calls fork it. -timeout and -expires (seconds): without a final response
 # by then the branch ends with a 408; -expires tells the callee, too. -token: what request_token is for its responses.
 proc sipcgi::proxy {uri args} {
-    set lines [list "CGI-PROXY-REQUEST [CheckedUri $uri] SIP/2.0"]
-    foreach {name value} $args {
+    Send "CGI-PROXY-REQUEST [CheckedUri $uri] SIP/2.0" $args -remove
+}
+
+# Has the server send a request of its own, on a route with `originate: true`. The -token of an earlier INVITE names the
+# dialog which the request goes in: there the URI may be "".
+proc sipcgi::request {method uri args} {
+    variable dialog
+    if {![regexp {^[A-Za-z]+$} $method]} {
+        Refuse "method: not a method: $method"
+    }
+    if {$uri eq "" && "-token" in [lmap {name value} $args {set name}]} {
+        set uri $dialog
+    }
+    Send "$method [CheckedUri $uri] SIP/2.0" $args {}
+}
+
+proc sipcgi::Send {line options own} {
+    set lines [list $line]
+    foreach {name value} $options {
         switch -- $name {
             -timeout {
                 lappend lines "CGI-Timeout: [Seconds timeout $value]"
@@ -186,17 +212,17 @@ proc sipcgi::proxy {uri args} {
             }
         }
     }
-    Message $lines $args {-timeout -expires -token}
+    Message $lines $options [list -timeout -expires -token {*}$own]
 }
 
 # Answers the request; without a reason with the standard one.
 proc sipcgi::reply {status {reason ""} args} {
-    Message [list [string trimright "SIP/2.0 [Whole status $status 100 699] [Line reason $reason]" " \t"]] $args {}
+    Message [list [string trimright "SIP/2.0 [Whole status $status 100 699] [Line reason $reason]" " \t"]] $args -remove
 }
 
 # Sends a response to the caller: the one at hand, or the one that had this token.
 proc sipcgi::forward {{token this} args} {
-    Message [list "CGI-FORWARD-RESPONSE [Token token $token] SIP/2.0"] $args {}
+    Message [list "CGI-FORWARD-RESPONSE [Token token $token] SIP/2.0"] $args -remove
 }
 
 # Asks to be run at the next message of this transaction, or -after so many seconds without one.
@@ -220,7 +246,7 @@ proc sipcgi::Message {lines options own} {
         Refuse "option [lindex $options end]: no value"
     }
     foreach {name value} $options {
-        if {![info exists given($name)] && $name ni $own} {
+        if {$name ni {-headers -content_type -body -octets} && $name ni $own} {
             Refuse "no option $name"
         }
         set given($name) $value
@@ -236,6 +262,15 @@ proc sipcgi::Message {lines options own} {
         lappend lines "CGI-Remove: [join $names {, }]"
     }
     set octets [Octets $given(-body)]
+    if {[info exists given(-octets)]} {
+        if {[dict exists $options -body]} {
+            Refuse "octets: a body beside them"
+        }
+        if {[regexp {[^\u0000-\u00ff]} $given(-octets)]} {
+            Refuse "octets: a character in it is none"
+        }
+        set octets $given(-octets)
+    }
     if {$octets ne "" && $given(-content_type) eq ""} {
         Refuse "content_type: a body needs one"
     } elseif {$octets eq "" && $given(-content_type) ne ""} {
@@ -243,7 +278,7 @@ proc sipcgi::Message {lines options own} {
     } elseif {$octets ne ""} {
         lappend lines "Content-Type: [Line content_type $given(-content_type)]"
     }
-    if {[dict exists $options -body]} {
+    if {[dict exists $options -body] || [info exists given(-octets)]} {
         lappend lines "Content-Length: [string length $octets]"
     }
     append output [Octets [join $lines \n]] "\n\n" $octets [expr {$octets eq "" ? "" : "\n"}]
