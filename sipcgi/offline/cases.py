@@ -11,23 +11,24 @@ from sipcgi.cgi.output import parse_output
 from sipcgi.cgi.routes import CGI
 from sipcgi.config.document import Document
 from sipcgi.config.document import Path as Key
+from sipcgi.config.fields import script_host, style
 from sipcgi.config.mistakes import meant
 from sipcgi.config.quantity import duration, scalar
-from sipcgi.config.schema import style
 from sipcgi.errors import ConfigError, ParseError, ScriptError
 from sipcgi.offline import request as make
 from sipcgi.offline.words import canonical_output
+from sipcgi.profile import EXEC
 from sipcgi.sip.grammar import is_token
 from sipcgi.sip.message import Request, Response
 from sipcgi.sip.uri import parse_uri
 
 T = TypeVar("T")
 
-AROUND = ("script", "style", "domains", "registered", "environment", "timeout")
+AROUND = ("script", "host", "style", "domains", "registered", "environment", "timeout")
 STEP_KEYS = ("from", "to", "headers", "body", "sends")
 NOT_RUN = "not run"
 SCRIPTS = "cgi-bin"
-WHAT_HAPPENS = "`METHOD URI`, `CODE`, `CODE from URI`, `after 5s`, CANCEL, ACK or `message FILE`"
+WHAT_HAPPENS = "`METHOD URI`, `CODE`, `CODE from URI`, `METHOD from URI`, `after 5s`, CANCEL, ACK or `message FILE`"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +57,17 @@ class Caller:
     method: str
 
 
-Happened = Request | Answered | Passed | Caller
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A request of a phone in the call that it has answered; `uri` is where it was called."""
+
+    method: str
+    uri: str
+    headers: tuple[tuple[str, str], ...]
+    body: bytes
+
+
+Happened = Request | Answered | Passed | Caller | Asked
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +91,7 @@ class Around:
     script: Path | None = None
     then: tuple[str, ...] = ()
     """The names of those that follow it, in the same folder."""
+    host: str = EXEC
     style: str = CGI
     domains: tuple[str, ...] = ()
     registered: tuple[Request, ...] = ()
@@ -151,6 +163,8 @@ class _Reader:
         found: dict[str, Any] = {}
         if "script" in told:
             found |= self.scripts((*key, "script"), told["script"])
+        if "host" in told:
+            found["host"] = self.checked((*key, "host"), script_host, told["host"]) or general.host
         if "style" in told:
             found["style"] = self.checked((*key, "style"), style, told["style"]) or general.style
         if "timeout" in told:
@@ -215,7 +229,7 @@ class _Reader:
         if happened is None:
             return None
         self.unused(here, happened, entries)
-        method = happened.method if isinstance(happened, Request) else "INVITE"
+        method = happened.method if isinstance(happened, Request | Asked) else "INVITE"
         told = entries[text]
         runs = False if told == NOT_RUN else True if told is not None else None
         outputs: list[tuple[str, ...]] = []
@@ -229,7 +243,8 @@ class _Reader:
 
     def unused(self, here: Key, happened: Happened, entries: dict[str, object]) -> None:
         """Keys that mean nothing to this kind of step."""
-        takes = {Request: ("from", "to", "headers", "body"), Answered: ("headers", "body")}.get(type(happened), ())
+        told = ("headers", "body")
+        takes = {Request: ("from", "to", *told), Answered: told, Asked: told}.get(type(happened), ())
         for name in ("from", "to", "headers", "body"):
             if name in entries and name not in takes:
                 self.add((*here, name), "means nothing to this step")
@@ -246,9 +261,14 @@ class _Reader:
                 return Answered(told.status, told.reason, told=told)
             assert isinstance(told, Request)
             return self.in_place(told, first)
+        if rest.startswith("from ") and is_token(word) and word == word.upper() and not word.isdigit():
+            parse_uri(uri := rest[5:].strip())
+            return self.in_place(Asked(word, uri, headers, body), first)
         if word in ("CANCEL", "ACK"):
             if rest:
-                raise ValueError(f"{word} stands alone: it belongs to the request of the first step")
+                raise ValueError(
+                    f"{word} stands alone, or before `from URI`: it belongs to the first step, or a phone's"
+                )
             return self.in_place(Caller(word), first)
         if word == "after":
             return self.in_place(Passed(duration(rest)), first)
@@ -261,7 +281,8 @@ class _Reader:
 
     def in_place(self, happened: T, first: bool) -> T:
         if isinstance(happened, Request) != first:
-            raise ValueError("a case begins with its request" if first else "a case has one request, its first step")
+            later = "a case has one request, its first step; what a phone sends in its call is `METHOD from URI`"
+            raise ValueError("a case begins with its request" if first else later)
         return happened
 
     def output(self, value: object, method: str) -> tuple[str, ...]:

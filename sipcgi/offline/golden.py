@@ -9,13 +9,16 @@ from sipcgi.cgi.routes import Route
 from sipcgi.errors import ParseError
 from sipcgi.flow import Flow
 from sipcgi.offline import request as make
-from sipcgi.offline.cases import Answered, Caller, Case, Passed, Step
+from sipcgi.offline.cases import Answered, Asked, Caller, Case, Passed, Step
 from sipcgi.offline.journal import Finding, Played
+from sipcgi.offline.phone import Phone
 from sipcgi.offline.stage import Setting, Stage
 from sipcgi.offline.trial import acknowledgement
 from sipcgi.offline.wire import Sent
 from sipcgi.offline.words import canonical_output
+from sipcgi.profile import Hosting
 from sipcgi.sip import build
+from sipcgi.sip.build import MAKES_DIALOG
 from sipcgi.sip.message import Request, Response
 from sipcgi.sip.parser import parse
 
@@ -43,6 +46,7 @@ def play(case: Case) -> Failure | None:
             then=around.then,
             timeout=around.timeout,
             environment=around.environment,
+            hosting=Hosting.of_file(around.host, case.script.name, around.environment),
         ),
         domains=around.domains,
         registrations=around.registered,
@@ -61,7 +65,12 @@ class _Play:
         self.seen: dict[bytes, Sent] = {}
         self.asked: dict[str, tuple[Sent, Request]] = {}
         """The requests that were sent and may be answered, by branch."""
-        self.success: Response | None = None
+        self.phones: dict[str, Phone] = {}
+        """Those that have answered, by the URI where they were called."""
+        self.asking = 0
+        """How many requests of theirs there were."""
+        self.successes: dict[str, Response] = {}
+        """The 2xx that left, by branch."""
 
     def all(self, steps: tuple[Step, ...]) -> Failure | None:
         for step in steps:
@@ -93,9 +102,9 @@ class _Play:
             case Caller(method="CANCEL"):
                 stage.receive(bytes(build.cancel(self.request)), self.arrival)
             case Caller():
-                if self.success is None:
-                    raise ParseError("there is no 2xx of the script to acknowledge")
-                stage.receive(bytes(acknowledgement(self.request, self.success)), self.arrival)
+                stage.receive(bytes(acknowledgement(self.request, self.success(self.request))), self.arrival)
+            case Asked():
+                self.ask(happened)
 
     def answer(self, answered: Answered) -> None:
         fitting = [branch for branch, (_, asked) in self.asked.items() if answered.uri in ("", asked.uri)]
@@ -109,7 +118,28 @@ class _Play:
             response = make.answer(asked, answered.told)
         else:
             response = make.response(asked, answered.status, answered.reason, answered.headers, answered.body)
+        if asked.method in MAKES_DIALOG and asked.to.tag is None and response.status < 300:
+            phone = self.phones.get(asked.uri)
+            if phone is None or not phone.is_in(response):
+                self.phones[asked.uri] = Phone(asked, response, sent.flow)
         self.stage.answer(sent, bytes(response))
+
+    def ask(self, asked: Asked) -> None:
+        phone = self.phones.get(asked.uri)
+        if phone is None:
+            raise ParseError(f"no phone at {asked.uri} has answered (answered: {', '.join(self.phones) or 'none'})")
+        self.asking += 1
+        request = phone.request(asked.method, self.asking, asked.headers, asked.body)
+        if asked.method == "ACK" and phone.invite is not None:
+            self.success(phone.invite)
+        self.stage.receive(bytes(request), phone.flow)
+
+    def success(self, request: Request) -> Response:
+        """The 2xx that the server has sent to a request. Raises ParseError."""
+        found = self.successes.get(_branch(request))
+        if found is None:
+            raise ParseError("there is no 2xx of the script to acknowledge")
+        return found
 
     def judged(self, step: Step, runs: list[Played], errors: list[Finding]) -> Failure | None:
         """Whether the runs printed what they should, and what should left."""
@@ -140,12 +170,17 @@ class _Play:
             if isinstance(message, Response):
                 if message.status > 100:
                     lines.append(str(message.status))
-                    self.success = message if message.status // 100 == 2 else self.success
+                    if message.status // 100 == 2:
+                        self.successes[_branch(message)] = message
             elif isinstance(message, Request) and message.method != "ACK":
                 lines.append(f"{message.method} {message.uri}")
                 if message.method != "CANCEL":
-                    self.asked[str(message.via.params.get("branch"))] = (sent, message)
+                    self.asked[_branch(message)] = (sent, message)
         return lines
+
+
+def _branch(message: Request | Response) -> str:
+    return str(message.via.params.get("branch"))
 
 
 def _joined(outputs: list[list[str]]) -> list[str]:

@@ -115,11 +115,13 @@ def test_the_caller_may_wait_for_what_comes_of_it(world: World) -> None:
     assert world.runs[1].environment["SIPCGI_PENDING"] == "0"
 
 
-def test_and_gets_500_when_nothing_does(world: World) -> None:
+@pytest.mark.parametrize("status", [200, 503])
+@pytest.mark.parametrize("output", ["", AGAIN], ids=["silent", "again"])
+def test_and_gets_500_when_nothing_does(world: World, status: int, output: str) -> None:
     alice, bob = world.phone("alice"), world.phone("bob")
-    bob.answers("OPTIONS", (0.3, 503))
+    bob.answers("OPTIONS", (0.3, status))
     world.routes(may())
-    world.script("a.py", "SIP/2.0 183 Asking\n\nOPTIONS sip:bob@192.0.2.20 SIP/2.0\n\n" + AGAIN, "")
+    world.script("a.py", "SIP/2.0 183 Asking\n\nOPTIONS sip:bob@192.0.2.20 SIP/2.0\n\n" + AGAIN, output)
     call = alice.calls_up("sip:bob@example.com")
     world.run(1.0)
     assert call.statuses == [183, 500]
@@ -241,6 +243,50 @@ def test_the_script_acknowledges_and_hangs_up(world: World) -> None:
         assert request.from_.tag == invite.from_.tag
         assert request.to.tag
         assert request.call_id == invite.call_id
+
+
+@pytest.mark.rfc("3261", "12.1.2", "12.2.1.1")
+def test_a_request_in_an_early_dialog(world: World) -> None:
+    """It goes where the provisional response says; another INVITE has to wait (14.1)."""
+    alice, bob = world.phone("alice"), world.phone("bob")
+    bob.answers("INVITE", (0.1, 180, "Contact: <sip:early@192.0.2.20>"), (1.0, 200))
+    dials(
+        world,
+        "INFO sip:x SIP/2.0\nCGI-Request-Token: b\n\nINVITE sip:x SIP/2.0\nCGI-Request-Token: b\n\n" + AGAIN,
+        AGAIN,
+        AGAIN,
+        "ACK sip:x SIP/2.0\nCGI-Request-Token: b\n\nBYE sip:x SIP/2.0\nCGI-Request-Token: b\n\n",
+    )
+    alice.calls_up("sip:dial@example.com", method="MESSAGE")
+    world.run(5.0)
+    assert heard(world)[1:] == ["response 180 b", "response 491 b", "response 200 b", "response 200 b"]
+    (info,) = bob.heard("INFO")
+    (bye,) = bob.heard("BYE")
+    assert (info.uri, info.to.tag, info.cseq.number) == ("sip:early@192.0.2.20", bye.to.tag, 2)
+    assert (bye.uri, bye.cseq.number) == (bob.contact, 3)
+
+
+@pytest.mark.rfc("3261", "12.2.1.2")
+def test_the_answer_to_a_change_says_where_the_peer_is_now(world: World) -> None:
+    """That to an INVITE does, that to an INFO does not."""
+    alice, bob = world.phone("alice"), world.phone("bob")
+    dials(
+        world,
+        "ACK sip:x SIP/2.0\nCGI-Request-Token: b\n\nINFO sip:x SIP/2.0\nCGI-Request-Token: b\n\n" + AGAIN,
+        "INVITE sip:x SIP/2.0\nCGI-Request-Token: b\n\n" + AGAIN,
+        "ACK sip:x SIP/2.0\nCGI-Request-Token: b\n\nBYE sip:x SIP/2.0\nCGI-Request-Token: b\n\n",
+    )
+    bob.answers("INFO", (0.1, 200, "Contact: <sip:lost@192.0.2.99>"))
+    alice.calls_up("sip:dial@example.com", method="MESSAGE")
+    world.network.timers.start(0.05, bob.answers, "INVITE", (0.1, 200, "Contact: <sip:moved@192.0.2.20>"))
+    world.run(5.0)
+    assert [(request.method, request.uri) for request in bob.requests[1:]] == [
+        ("ACK", bob.contact),
+        ("INFO", bob.contact),
+        ("INVITE", bob.contact),
+        ("ACK", "sip:moved@192.0.2.20"),
+        ("BYE", "sip:moved@192.0.2.20"),
+    ]
 
 
 @pytest.mark.rfc("3261", "13.2.2.4")

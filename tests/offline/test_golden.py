@@ -199,6 +199,72 @@ def test_cancel_and_ack(cases: Callable[..., Result], tmp_path: Path) -> None:
     assert "there is no 2xx of the script to acknowledge" in result.stdout
 
 
+def test_requests_of_a_phone_that_was_called(cases: Callable[..., Result], tmp_path: Path) -> None:
+    """In the dialog of a generated INVITE they run the script, in a proxied one they go to the caller."""
+    (tmp_path / "cgi-bin" / "a.sh").write_text(
+        "#!/bin/sh\n"
+        'case "$SIPCGI_METHOD $SIPCGI_EVENT $RESPONSE_STATUS" in\n'
+        '"MESSAGE request ") printf "INVITE sip:a@h.example SIP/2.0\\nCGI-Request-Token: a\\n\\n"\n'
+        '    printf "SIP/2.0 202 Accepted\\n\\nCGI-AGAIN yes SIP/2.0\\n\\n" ;;\n'
+        '"MESSAGE "*" 180") printf "CGI-AGAIN yes SIP/2.0\\n\\n" ;;\n'
+        '"MESSAGE "*" 200") printf "ACK sip:a SIP/2.0\\nCGI-Request-Token: a\\n\\n" ;;\n'
+        '"INFO request ") printf "SIP/2.0 200 %s %s\\n\\n" "$SIP_X_KEY" "$(cat)" ;;\n'
+        '"INVITE request ") [ -z "$REQUEST_TOKEN" ] || cat hold.txt ;;\n'
+        "esac\nexit 0\n"
+    )
+    (tmp_path / "cgi-bin" / "hold.txt").write_text("SIP/2.0 100 Trying\n\nCGI-AGAIN yes SIP/2.0\nCGI-After: 9\n")
+    begin = (
+        r'MESSAGE sip:x@y.example: "INVITE sip:a@h.example SIP/2.0\nCGI-Request-Token: a\n\n'
+        r'SIP/2.0 202 Accepted\n\nCGI-AGAIN yes SIP/2.0"'
+    )
+    text = f"""
+        script: a.sh
+        cases:
+          generated:
+            - {begin}
+            - 180: CGI-AGAIN yes SIP/2.0
+            - INFO from sip:a@h.example: SIP/2.0 200 early 1
+              headers: {{X-Key: early, CSeq: 7 INFO}}
+              body: "1"
+            - 200: "ACK sip:a SIP/2.0\\nCGI-Request-Token: a"
+            - INFO from sip:a@h.example: not run
+              sends: 500
+            - INVITE from sip:a@h.example: "SIP/2.0 100 Trying\\n\\nCGI-AGAIN yes SIP/2.0\\nCGI-After: 9"
+              headers: {{CSeq: 8 INVITE}}
+              sends: []
+            - CANCEL from sip:a@h.example:
+              sends: [200, 487]
+            - BYE from sip:a@h.example:
+              headers: {{CSeq: 9 BYE}}
+              sends: 200
+          proxied:
+            domains: [example.com]
+            registered: {{bob@example.com: "sip:bob@192.0.2.20"}}
+            steps:
+              - INVITE sip:bob@example.com:
+              - 200:
+              - ACK:
+              - BYE from sip:bob@192.0.2.20: not run
+                sends: BYE sip:alice@127.0.0.1:5070
+              - 200:
+                sends: 200
+    """
+    result = cases(text)
+    assert result.exit_code == 0, result.output
+    for step, said in (
+        ("BYE from sip:b@h.example", "no phone at sip:b@h.example has answered (answered: sip:a@h.example)"),
+        ("ACK from sip:a@h.example", "no INVITE came from sip:a@h.example that it could be for"),
+        ("CANCEL from sip:a@h.example", "no INVITE came from sip:a@h.example that it could be for"),
+    ):
+        result = cases(
+            f"script: a.sh\ncases:\n  x:\n    - {begin}\n    - 180:\n    - {step}:\n".replace(
+                "180:", "180: CGI-AGAIN yes SIP/2.0"
+            )
+        )
+        assert result.exit_code == 1
+        assert said in result.stdout
+
+
 def test_scripts_in_sequence(cases: Callable[..., Result], tmp_path: Path) -> None:
     (tmp_path / "cgi-bin" / "screen.sh").write_text(
         '#!/bin/sh\n[ "$SIP_SUBJECT" = spam ] && printf "SIP/2.0 603 Decline\\n\\n"\nexit 0\n'
@@ -299,6 +365,9 @@ def test_a_malformed_file_is_exit_status_78(cases: Callable[..., Result], tmp_pa
         ("- INVITE sip:a@b:\n  - after 5x:", "5: cases.x.1.after 5x: '5x' is no duration"),
         ("- INVITE sip:a@b:\n  - 99:", "5: cases.x.1.99: 99 is no response"),
         ("- INVITE sip:a@b:\n  - CANCEL now:", "5: cases.x.1.CANCEL now: CANCEL stands alone"),
+        ("- INVITE sip:a@b:\n  - ACK from bob:", "5: cases.x.1.ACK from bob: not a URI"),
+        ("- BYE from sip:a@b:", "4: cases.x.0.BYE from sip:a@b: a case begins with its request"),
+        ("- INVITE sip:a@b:\n  - BYE from sip:a@b:\n    from: x", "6: cases.x.1.from: means nothing to this step"),
         ("- INVITE sip:a@b:\n  - 486:\n    to: x", "6: cases.x.1.to: means nothing to this step"),
         ("- INVITE sip:a@b:\n    sent: 100", "5: cases.x.0.sent: unknown key; did you mean 'sends'?"),
         ("- INVITE foo:", "4: cases.x.0.INVITE foo: not a URI"),
