@@ -79,29 +79,46 @@ def serve(config: Path | None, listen: tuple[str, ...], domains: tuple[str, ...]
 
 
 @main.command()
+@click.argument("file", required=False, type=click.Path(path_type=Path))
 @overrides
-def check(config: Path | None, listen: tuple[str, ...], domains: tuple[str, ...], scripts: Path | None) -> None:
+def check(
+    file: Path | None, config: Path | None, listen: tuple[str, ...], domains: tuple[str, ...], scripts: Path | None
+) -> None:
     """Read the configuration and look at the scripts, but start nothing.
+
+    FILE is the same as --config FILE.
 
     Exit status 78, and file:line: key: what is wrong for every mistake, on standard error.
     """
+    from sipcgi.config.ending import ending_remarks
+    from sipcgi.config.isolation import isolation
     from sipcgi.config.mistakes import ConfigErrors
     from sipcgi.config.scripts import load_with_scripts
     from sipcgi.hosts.directory import ScriptDirectory
-    from sipcgi.report import without_tcp
+    from sipcgi.report import misspelt, without_tcp
 
+    if file is not None and config is not None:
+        raise click.UsageError(f"two configurations: {config} and {file}")
     try:
-        configuration = load_with_scripts(config, listen=listen, domains=domains, scripts=scripts, startable=True)
+        configuration = load_with_scripts(
+            config or file, listen=listen, domains=domains, scripts=scripts, startable=True
+        )
     except ConfigErrors as errors:
         refuse(errors)
     directory = ScriptDirectory(str(configuration.scripts.directory))
-    routed = [directory.locate(name) for route in configuration.routes for name in route.scripts]
+    routed = [directory.locate(name) for route in configuration.routes for name in route.files]
     names = {*directory.scripts(), *routed}
     routes = counted(len(configuration.routes), "route")
     missing = "" if configuration.scripts.directory.is_dir() else f"; there is no folder {directory.path}"
     click.echo(f"{configuration.source}: ok, {routes}, {counted(len(names), 'script')}{missing}")
+    if configuration.is_empty:
+        click.echo(f"{configuration.source}: note: is empty: the defaults hold")
     for note in without_tcp(map(str, configuration.listen)):
         click.echo(f"{configuration.source}: listen: {note}")
+    for note in misspelt(configuration, directory):
+        click.echo(f"{configuration.source}: scripts.directory: {note}")
+    for remark in [*ending_remarks(configuration), *isolation(configuration, directory).remarks()]:
+        click.echo(f"{configuration.source}: {remark}")
 
 
 @main.command("try")
@@ -121,6 +138,7 @@ def check(config: Path | None, listen: tuple[str, ...], domains: tuple[str, ...]
 @click.option("--registered", multiple=True, metavar="URI", help="A phone of the called user. Repeatable.")
 @click.option("--domain", "domains", multiple=True, metavar="NAME", help="A domain of ours. Repeatable.")
 @click.option("--style", type=click.Choice(["cgi", "exec"]), help="Default: that of its route, or cgi.")
+@click.option("--host", type=click.Choice(["exec", "warm", "fastcgi"]), help="Default: that of its route, or exec.")
 @click.option("--config", type=click.Path(path_type=Path), metavar="FILE", help="Domains and the script's route.")
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 def try_(script: Path, as_json: bool, **options: Any) -> None:

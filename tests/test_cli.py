@@ -108,7 +108,27 @@ def test_an_empty_file_is_right_but_the_scripts_are_looked_for_beside_it(site: P
     (site / "conf" / "sipcgi.yaml").write_text("")
     result = run("check")
     missing = f"there is no folder {site / 'conf' / 'cgi-bin'}"
-    assert (result.exit_code, result.stdout) == (0, f"conf/sipcgi.yaml: ok, 0 routes, 0 scripts; {missing}\n")
+    assert result.exit_code == 0
+    assert result.stdout.splitlines() == [
+        f"conf/sipcgi.yaml: ok, 0 routes, 0 scripts; {missing}",
+        "conf/sipcgi.yaml: note: is empty: the defaults hold",
+    ]
+
+
+def test_check_says_which_name_of_a_script_is_nearly_one_that_counts(site: Path) -> None:
+    script(site / "cgi-bin" / "invit.sh")
+    script(site / "cgi-bin" / "other.sh")
+    assert run("check").stdout.splitlines()[1:] == [
+        "built-in defaults: scripts.directory: note: nothing triggers invit.sh; did you mean invite.sh?"
+    ]
+
+
+def test_check_takes_the_file_as_its_argument_too(site: Path) -> None:
+    (site / "x.yaml").write_text("listn: x\n")
+    result = run("check", "x.yaml")
+    assert (result.exit_code, result.stderr) == (78, "x.yaml:1: listn: unknown key; did you mean 'listen'?\n")
+    assert run("check", "--config", "x.yaml").stderr == result.stderr
+    assert run("check", "x.yaml", "--config", "x.yaml").exit_code == 2
 
 
 def test_check_says_all_that_is_wrong(site: Path) -> None:
@@ -179,7 +199,7 @@ def test_a_wrong_option_is_exit_status_2(site: Path) -> None:
 
 
 def test_what_a_terminal_cannot_show_is_escaped(site: Path) -> None:
-    (site / "漢.yaml").write_text("")
+    (site / "漢.yaml").write_text("domains: x\n")
     result = command("check", "--config", "漢.yaml", PYTHONIOENCODING="latin-1")
     assert (result.returncode, result.stdout) == (0, b"\\u6f22.yaml: ok, 0 routes, 0 scripts\n")
 

@@ -20,6 +20,8 @@ VERSION = "SIP/2.0"
 REQUEST = "a request of its own"
 """Stands for the method of a request line, which may be any: the action of such a message."""
 ACTIONS = (PROXY_REQUEST, FORWARD_RESPONSE, SET_COOKIE, AGAIN, VERSION)
+_SHORT = {word: action for action in ACTIONS[:-1] for word in action.split("-")[1:]}
+"""By words that no method has as its name: PROXY, FORWARD, ..."""
 
 MAX_WORDS = 4
 _BLANK = re.compile(rb"[ \t\r\n]*")
@@ -113,7 +115,15 @@ def is_request_line(words: list[Word]) -> bool:
     method = words[0].capitals
     if len(words) != 3 or words[2].capitals != VERSION or not is_token(method) or method.startswith(("CGI", "SIP")):
         return False
-    return ":" in words[1].text and not get_close_matches(method[:40], ACTIONS, 1)
+    return ":" in words[1].text and not _meant(method, words[2].capitals)
+
+
+def _meant(first: str, last: str) -> str:
+    """The action that the first word of a line is a slip of, or ""; before VERSION a part of its name will do."""
+    near = get_close_matches(first[:40].rstrip(":"), ACTIONS, 1)
+    if not near and last == VERSION:
+        near = [_SHORT[word] for word in get_close_matches(first[:40], _SHORT, 1, cutoff=0.8)]
+    return near[0] if near else ""
 
 
 class _Reader:
@@ -244,8 +254,8 @@ def _no_action_line(reader: _Reader, line: str, first: str, body: bytes | None) 
     if ":" in line and is_token(name) and name.upper() not in ACTIONS:
         hint = NO_ACTION_LINE if reader.line == 1 else EXTRA_BLANK_LINE
         return reader.error(f"header field without an action line: {shown}", hint=hint)
-    if near := get_close_matches(first[:40].rstrip(":"), ACTIONS, 1):
-        return reader.error(f"unknown action in {shown}", hint=f"did you mean {near[0]}?")
+    if meant := _meant(first, line.rstrip(" \t").rpartition(" ")[2].upper()):
+        return reader.error(f"unknown action in {shown}", hint=f"did you mean {meant}?")
     return reader.error(f"action line expected, not {shown}", hint="messages for people belong on standard error")
 
 

@@ -53,9 +53,6 @@ class Occasion:
     request_token: str | None = None
     """Of the dialog of a generated request that the initial one came in."""
     pass_authorization: bool = False
-    auth_type: str | None = None
-    """Of credentials that the server itself has checked (RFC 3050 5.5.1.1)."""
-    remote_user: str | None = None
 
 
 @dataclass(slots=True)
@@ -161,15 +158,12 @@ def _server_variables(variables: dict[str, str], occasion: Occasion) -> None:
     variables["SIPCGI_PENDING"] = str(situation.pending)
     if situation.best is not None:
         variables["SIPCGI_BEST"] = str(situation.best)
-    # RFC 3050 5.5.1: undefined is not the same as empty
+    # RFC 3050 5.5.1: undefined is not the same as empty. AUTH_TYPE and REMOTE_USER are never defined: the server itself
+    # has not checked anybody's credentials (5.5.1.1, 5.5.1.10)
     if occasion.cookie is not None:
         variables["SCRIPT_COOKIE"] = occasion.cookie
     if occasion.registrations is not None:
         variables["REGISTRATIONS"] = occasion.registrations
-    if occasion.auth_type is not None:
-        variables["AUTH_TYPE"] = occasion.auth_type
-    if occasion.remote_user is not None:
-        variables["REMOTE_USER"] = occasion.remote_user
 
 
 def _event_variables(variables: dict[str, str], occasion: Occasion) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from sipcgi.cgi.action import Claim, Findings, read_action, read_again, read_cookie
 from sipcgi.cgi.message import AGAIN, PROXY_REQUEST, SET_COOKIE, VERSION, messages
 from sipcgi.errors import ParseError, ScriptError
+from sipcgi.profile import PLAIN, Limits
 from sipcgi.service import (
     AckReceived,
     Action,
@@ -125,24 +126,37 @@ def check_output(output: Output, event: Event, initial: Request, answers: Mappin
     return Output(actions, output.cookie, output.again, warnings)
 
 
-def exit_error(status: int, output: bytes) -> ScriptError:
-    """The error of a script that ended with an exit status other than 0."""
+def exit_error(status: int, output: bytes, spoke: bool) -> ScriptError:
+    """The error of a script that ended with an exit status other than 0; `spoke`: on standard error, too."""
     hint = {126: "a command in it is not executable", 127: "a command in it was not found"}.get(status, "")
     if status == 1 and not output:
         hint = "end a shell script with exit 0"
     elif not hint:
-        hint = "what it printed counts only with exit status 0; why it failed may be in its stderr lines above"
+        why = "why it failed may be in its stderr lines above" if spoke else "it said nothing on standard error"
+        hint = f"what it printed counts only with exit status 0; {why}"
     return ScriptError(f"exit status {status}", hint=hint)
 
 
-def signal_error(number: int) -> ScriptError:
-    """The error of a script that a signal killed."""
+def signal_error(number: int, limits: Limits = PLAIN.limits, reached: str = "") -> ScriptError:
+    """The error of a script that a signal killed; `reached` names the limit for which it was, where that is known."""
+    most = getattr(limits, reached) if reached else 0
+    if most:
+        what = {
+            "cpu": f"used more than {most} s of processor time",
+            "memory": f"used more than {most} octets of memory",
+            "file_size": f"wrote more than {most} octets into a file",
+        }[reached]
+        return ScriptError(what, hint=f"raise `limits.{reached}`, or have it do with less")
     hint = {
         9: "the kernel kills so when memory runs out (dmesg tells), and so do people",
         13: "it wrote to a program that had ended",
+        24: "processor time is limited where the server was started (ulimit -t)",
+        25: "the size of files is limited where the server was started (ulimit -f)",
     }.get(number, "what it printed counts only when it ends by itself")
     if number in (4, 6, 7, 8, 11):  # ILL, ABRT, BUS, FPE, SEGV
         hint = "the program crashed, or the interpreter that runs it"
+        if limits.memory:
+            hint = f"it may have got no more memory than `limits.memory`, {limits.memory} octets; or {hint}"
     return ScriptError("killed by a signal", hint=hint)
 
 

@@ -194,12 +194,16 @@ def _unquoted(text: str) -> str:
 def _loops(aliases: Aliases, domains: set[str]) -> Iterator[tuple[Name, str]]:
     """Each alias at which a chain comes back to where it was, once for a chain, and what is wrong with it."""
     done: set[Name] = set()
+    told: set[Name] = set()
     users = {user for user, _ in aliases.entries}
     for (user, own), texts in aliases.entries.items():
         if not any(name_of(leads_to(text, _ANY))[0] in users for text in texts):
             continue  # as nearly all: what they stand for is no further name
         for domain in [own] if own else [*sorted(domains), OURS]:
-            yield from _loops_from(aliases, user_at(user, domain), domains | {OURS}, done)
+            for name, text in _loops_from(aliases, user_at(user, domain), domains | {OURS}, done):
+                if name not in told:  # an alias of all domains is found in each of them
+                    told.add(name)
+                    yield name, text
 
 
 def _loops_from(aliases: Aliases, start: SipUri, ours: set[str], done: set[Name]) -> Iterator[tuple[Name, str]]:

@@ -22,6 +22,8 @@ _ELEMENT = re.compile(
     rf"{_QUOTED}|(?<=[\[{{,\s])([a-z]+://\[[0-9A-Fa-f:.]*\](?::\d+)?|[*&!@`%][^\s,\[\]{{}}]*|[0-9A-Fa-f]*::[0-9A-Fa-f:./]*)"
 )
 """In a list or mapping in brackets: what stands in quotes, or in group 1 what ought to."""
+INDENTATION = "a key is not expected here: look at the indentation of this line and of the one above"
+NO_COLON = "has no colon: write 'key: value', with a blank behind the colon"
 _SPECIAL = ("while scanning an alias", "while scanning an anchor", "while scanning a tag", "while parsing a tag")
 
 
@@ -48,14 +50,52 @@ class Diagnosis:
         if "mapping values are not allowed" in problem:
             whole = _TWO_COLONS.match(line)
             if whole is None:
-                return cls(at, "a key is not expected here: look at the indentation of this line and of the one above")
+                above = _above(lines, at)
+                return cls(*((at, INDENTATION) if _has_colon(lines[above]) else (above, NO_COLON)))
         if whole:
             value = whole[2].split(" #")[0].rstrip()
             return cls(at, unquoted(value), whole[1] + _in_quotes(value), (value,))
         values = tuple(found for found in _ELEMENT.findall(line) if found)
         if values:
             return cls(at, unquoted(values[0]), _ELEMENT.sub(_quote, line), values)
-        return cls(at, ", ".join(filter(None, (error.context, problem))) or "is no YAML")
+        return cls(
+            *(_in_words(error, lines) or (at, ", ".join(filter(None, (error.context, problem))) or "is no YAML"))
+        )
+
+
+def _in_words(error: yaml.MarkedYAMLError, lines: list[str]) -> tuple[int, str] | None:
+    """The line at fault, often above the one at which the parser stopped, and what is wrong with it."""
+    context, problem, begun, mark = error.context or "", error.problem or "", error.context_mark, error.problem_mark
+    if begun is None or mark is None:
+        return None
+    at = min(mark.line, len(lines) - 1)
+    opening = "".join(lines[begun.line : begun.line + 1])[begun.column : begun.column + 1]
+    if context.startswith("while parsing a flow"):
+        closing = {"[": "]", "{": "}"}.get(opening)
+        if closing is None:
+            return at, "between brackets a value is missing here, or the bracket that closes them"
+        return begun.line, f"the {opening} is not closed: a {closing} is missing, or a comma before it"
+    if context.startswith("while scanning a simple key"):
+        return begun.line, NO_COLON
+    if "quoted scalar" in context or "double-quoted" in context:
+        if "escape" in problem:
+            return at, "a backslash in double quotes begins an escape: put the text in single quotes"
+        return begun.line, f"the {opening} is not closed"
+    if not context.startswith("while parsing a block"):
+        return None
+    before, rest = lines[at][: mark.column].strip(" "), lines[at][mark.column :].strip()
+    if not before:
+        return at, INDENTATION
+    return at, f"'{rest}' is not expected here: a quote or bracket is missing, or one too many, here or above"
+
+
+def _above(lines: list[str], at: int) -> int:
+    """The line above that says something."""
+    return next((number for number in range(at - 1, -1, -1) if lines[number].split("#")[0].strip()), at)
+
+
+def _has_colon(line: str) -> bool:
+    return ": " in f"{line.split(' #')[0].strip()} "
 
 
 def unquoted(value: str) -> str:

@@ -141,6 +141,8 @@ class _Composer:
         self.at = 1
         self._nodes = 0
         self._anchors: dict[str, tuple[object, int]] = {}
+        self._begun: set[str] = set()
+        """Anchors of what is being read."""
         self._events: Iterator[yaml.Event] = iter(())
 
     def compose(self, text: str) -> object:
@@ -171,6 +173,8 @@ class _Composer:
         if depth >= MAX_DEPTH:
             raise _TooMuchError(f"more than {MAX_DEPTH} levels of lists and mappings")
         value: object
+        if event.anchor is not None:
+            self._begun.add(event.anchor)
         if isinstance(event, yaml.ScalarEvent):
             value = _scalar(event)
         elif isinstance(event, yaml.MappingStartEvent):
@@ -179,6 +183,7 @@ class _Composer:
             value = self._sequence(path, depth + 1)
         if event.anchor is not None:
             self._anchors[event.anchor] = value, self._nodes - before
+            self._begun.discard(event.anchor)
         return value
 
     def _count(self, nodes: int) -> None:
@@ -191,6 +196,8 @@ class _Composer:
         if found is None:
             name = f"*{event.anchor}"
             text = f'{name} is an alias in YAML, and nothing has that anchor: put a text in quotes: "{name}"'
+            if event.anchor in self._begun:
+                text = f"{name} stands inside of what it is to stand for"
             self.document.faulty.add(path)
             self.document.add(path, text, line=self.at)
             return name

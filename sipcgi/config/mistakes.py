@@ -49,8 +49,16 @@ _TEXTS = {
 def note(error: ValidationError, document: Document, sections: dict[Path, type[BaseModel]]) -> None:
     """Adds what a model found to the document's mistakes; `sections` are the models, by path with "*" for numbers."""
     reported = set(document.faulty)
-    for detail in error.errors(include_url=False, include_input=False):
-        path = tuple(part for part in detail["loc"] if part != "[key]")
+    details = [
+        (detail, tuple(part for part in detail["loc"] if part != "[key]"))
+        for detail in error.errors(include_url=False, include_input=False)
+    ]
+    misspelt = {
+        (*path[:-1], _misspelt(path, sections)) for detail, path in details if detail["type"] == "extra_forbidden"
+    }
+    for detail, path in details:
+        if detail["type"] == "missing" and path in misspelt:
+            continue
         if any(path[:end] in reported for end in range(1, len(path) + 1)):
             continue  # the reader has said what is wrong there
         while detail["type"] != "missing" and path not in document.lines and _is_implied(path):
@@ -74,16 +82,24 @@ def _text(detail: Any, path: Path, sections: dict[Path, type[BaseModel]]) -> str
 
 def _meant(path: Path, sections: dict[Path, type[BaseModel]]) -> str:
     """What an unknown key may have been meant to be."""
-    around = tuple("*" if isinstance(part, int) else part for part in path[:-1])
     name = str(path[-1])
-    here = keys(sections[around])
-    if close := get_close_matches(name.lower(), here, 1, cutoff=0.75):
-        return f"; did you mean '{close[0]}'?"
+    if key := _misspelt(path, sections):
+        return f"; did you mean '{key}'?"
     for section, model in sections.items():
         if name in keys(model):
             where = ".".join(str(part) for part in section if part != "*")
             return f"; it belongs {f'below {where}' if where else 'to the outermost level'}"
-    return meant(name, here)
+    return meant(name, _keys_around(path, sections))
+
+
+def _misspelt(path: Path, sections: dict[Path, type[BaseModel]]) -> str:
+    """The key of the same section that an unknown one is like, or ""."""
+    close = get_close_matches(str(path[-1]).lower(), _keys_around(path, sections), 1, cutoff=0.75)
+    return close[0] if close else ""
+
+
+def _keys_around(path: Path, sections: dict[Path, type[BaseModel]]) -> list[str]:
+    return keys(sections[tuple("*" if isinstance(part, int) else part for part in path[:-1])])
 
 
 def meant(name: str, known: Sequence[str]) -> str:

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
-from sipcgi.config.quantity import scalar
+from sipcgi.config.document import Plain
+from sipcgi.config.quantity import FALSE, TRUE, scalar
 from sipcgi.net.endpoint import TlsSettings
 
 Network = IPv4Network | IPv6Network
@@ -43,6 +44,8 @@ class Listener:
 def host(value: object) -> str:
     """A host name or an address, lower-case; IPv6 with or without brackets gives it without."""
     text = scalar(value).strip()
+    if isinstance(value, Plain) and text.lower() in TRUE | FALSE:  # meant as a switch, not as a name
+        raise ValueError(f"'{text}' says nothing here: write the name of a host or domain")
     if "%" in text:  # RFC 3261 25.1: IPv6address
         raise ValueError(f"'{text}': a zone means nothing to others")
     return _host(text)

@@ -53,6 +53,15 @@ def url(listener: Listener) -> str:
     return f"{listener.scheme}://{bracketed(listener.host)}:{listener.port}"
 
 
+class CannotListen(OSError):
+    """A listener that cannot be opened, which the text names, and why."""
+
+    def __init__(self, listener: Listener, why: str) -> None:
+        super().__init__(f"{url(listener)}: {why}")
+        self.listener = listener
+        self.why = why
+
+
 class Endpoint(Protocol):
     """One of our addresses on one transport protocol, and the flows that end there."""
 

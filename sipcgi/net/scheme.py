@@ -7,7 +7,7 @@ import trio
 
 from sipcgi.flow import HostPort
 from sipcgi.net.coding import Coding, Framed
-from sipcgi.net.endpoint import SECURE, Listener, TlsSettings, url
+from sipcgi.net.endpoint import SECURE, CannotListen, Listener, TlsSettings
 from sipcgi.net.tls import Contexts, Tls, contexts
 from sipcgi.net.websocket import WebSocket
 
@@ -42,6 +42,6 @@ async def codings(wanted: Mapping[tuple[str, HostPort], Listener]) -> dict[tuple
                 try:
                     pairs[listener.tls] = await trio.to_thread.run_sync(contexts, listener.tls)
                 except OSError as error:
-                    raise OSError(f"{url(listener)}: {error}") from error
+                    raise CannotListen(listener, str(error)) from error
             found[key] = _CODINGS[transport](pairs[listener.tls])
     return found

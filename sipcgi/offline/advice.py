@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from sipcgi.cgi.message import AGAIN, PROXY_REQUEST, VERSION, Field, ScriptMessage, messages
+from sipcgi.cgi.message import ACTIONS, AGAIN, PROXY_REQUEST, VERSION, Field, ScriptMessage, messages
 from sipcgi.cgi.routes import CGI
 from sipcgi.net.address import numeric
 from sipcgi.offline.journal import Finding, Played
@@ -28,10 +28,13 @@ _NEEDED = {
 Nobody = Callable[[SipUri], bool]
 
 
-def advise(warnings: list[Finding], notes: list[str], played: Played, request: Request, nobody: Nobody | None) -> None:
+def advise(
+    warnings: list[Finding], notes: list[str], played: Played, request: Request, nobody: Nobody, configured: bool
+) -> None:
     """Adds to `warnings` and `notes` what is to be said of a run whose output is right.
 
-    `nobody` tells which URIs of our domains nobody has registered for; None: no domain is known.
+    `nobody` tells which URIs are ours, by a domain or an address, and nobody has registered for; `configured`: our
+    domains are known.
     """
     assert played.outcome is not None
     if played.style == CGI:
@@ -43,7 +46,10 @@ def advise(warnings: list[Finding], notes: list[str], played: Played, request: R
         warnings.append(Finding(text, _again_line(played), 1))
     for action in played.actions:
         if isinstance(action, Relay):
-            _of_target(warnings, notes, action, nobody)
+            if played.invocation.name.endswith(".pl") and getattr(parse_uri(action.uri), "user", "") is None:
+                hint = "in a Perl string in double quotes @example is an array, and gone: write \\@, or single quotes"
+                warnings.append(Finding(f"{action.uri} names no user", action.line, 1, hint))
+            _of_target(warnings, notes, action, nobody, configured)
     warnings.sort(key=lambda found: found.line)
 
 
@@ -54,6 +60,8 @@ def _of_message(message: ScriptMessage, request: Request) -> list[Finding]:
     if kind is not None and message.body == b"" and "content-length" not in printed:
         hint = "print the body after one blank line; `Content-Length: 0` says that there is to be none"
         found.append(_at(kind, "Content-Type, but no body follows: the body that was there is deleted", hint))
+    if kind is not None and message.body and "content-length" not in printed:
+        found += _swallowed(message.body, message.fields[-1].line + 2, kind)
     for each in message.fields:
         if each.canonical == "cgi-remove":
             names = [name.strip() for name in each.value.split(",")]
@@ -70,6 +78,17 @@ def _of_message(message: ScriptMessage, request: Request) -> list[Finding]:
     return found
 
 
+def _swallowed(body: bytes, first: int, kind: Field) -> list[Finding]:
+    """An action in a body that ends with the output (RFC 3050 5.6 item 4); a message/sipfrag has a status line."""
+    is_message = kind.value.lower().startswith("message/")
+    for number, line in enumerate(body.decode("utf-8", "replace").split("\n"), first):
+        word = line.upper().partition(" ")[0]
+        if word in ACTIONS and not (word == VERSION and is_message):
+            hint = f"print the action before it, or Content-Length beside the {kind.name} of line {kind.line}"
+            return [Finding(f"{word} is a part of the body, which ends with the output", number, 1, hint)]
+    return []
+
+
 def _of_answer(message: ScriptMessage, printed: dict[str, Field], request: Request) -> list[Finding]:
     status = int(message.words[1].text)
     name, why = _NEEDED.get(status, ("", ""))
@@ -81,16 +100,18 @@ def _of_answer(message: ScriptMessage, printed: dict[str, Field], request: Reque
     return []
 
 
-def _of_target(warnings: list[Finding], notes: list[str], action: Relay, nobody: Nobody | None) -> None:
+def _of_target(warnings: list[Finding], notes: list[str], action: Relay, nobody: Nobody, configured: bool) -> None:
     """A URI of our own domain goes to the registered contacts (contract: a proxied URI of our own domain)."""
     uri = parse_uri(action.uri)
     if not isinstance(uri, SipUri) or action.edits.sets("route"):
         return
-    if nobody is None and numeric(uri.host) is None:
+    is_name = numeric(uri.host) is None
+    if is_name and not configured:
         text = f"line {action.line}: if {uri.host} is a domain of the server, this goes to the phones of {uri.aor}"
         notes.append(f"{text}; with none registered, it is a local 480")
-    elif nobody is not None and nobody(uri):
-        text = f"{uri.host} is a domain of ours, and {uri.aor} has registered nothing here: a local 480"
+    elif nobody(uri):
+        what = "a domain" if is_name else "an address"
+        text = f"{uri.host} is {what} of ours, and {uri.aor} has registered nothing here: a local 480"
         warnings.append(Finding(text, action.line, 1, "on the server it goes to those that are registered then"))
 
 

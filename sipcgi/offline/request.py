@@ -6,10 +6,12 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from sipcgi.engine.upstream import LARGEST_DATAGRAM
 from sipcgi.errors import ParseError
 from sipcgi.offline.stage import CALLER
 from sipcgi.sip import build
 from sipcgi.sip.address import Address
+from sipcgi.sip.framing import StreamFramer
 from sipcgi.sip.grammar import is_token
 from sipcgi.sip.headers import Headers, canonical
 from sipcgi.sip.message import Message, Request, Response
@@ -53,12 +55,13 @@ class Words:
         )
         if self.method in _WITH_CONTACT:
             headers.add("Contact", f"<sip:{_user(self.from_)}{CALLER}>")
-        add(headers, self.headers)
-        if self.body and "content-type" not in headers:
-            headers.add("Content-Type", "application/sdp" if self.body.startswith(b"v=0") else "text/plain")
+        describe(headers, self.body, self.headers)
         headers.remove("content-length")
         headers.add("Content-Length", str(len(self.body)))
-        return Request(self.method, uri, headers, self.body)
+        request = Request(self.method, uri, headers, self.body)
+        if len(bytes(request)) > LARGEST_DATAGRAM:
+            headers.set("Via", f"SIP/2.0/TCP {CALLER};branch=z9hG4bK-caller;rport")
+        return request
 
 
 def registration(aor: str, contacts: tuple[str, ...]) -> Request:
@@ -81,6 +84,13 @@ def add(headers: Headers, fields: Iterable[tuple[str, str]]) -> None:
         seen.add(found)
 
 
+def describe(headers: Headers, body: bytes, fields: Iterable[tuple[str, str]]) -> None:
+    """Adds fields as `add` does, and what the body is where they do not tell. Raises ParseError."""
+    add(headers, fields)
+    if body and "content-type" not in headers:
+        headers.add("Content-Type", "application/sdp" if body.startswith(b"v=0") else "text/plain")
+
+
 def field(text: str) -> tuple[str, str]:
     """`Name: value`. Raises ParseError."""
     name, colon, value = text.partition(":")
@@ -100,8 +110,15 @@ def message(octets: bytes) -> Message:
         head, blank, body = octets.partition(b"\n\n")
         head = head.replace(b"\r\n", b"\n").rstrip(b"\n").replace(b"\n", b"\r\n")
         body = body if b"\r\n" in body else body.replace(b"\n", b"\r\n")
-    head = _LENGTH.sub(rb"\g<1> %d" % len(body), head)
-    return parse(head + b"\r\n\r\n" + body)
+    head, found = _LENGTH.subn(rb"\g<1> %d" % len(body), head)
+    if len(head) + len(body) <= LARGEST_DATAGRAM:
+        return parse(head + b"\r\n\r\n" + body)
+    if not found:  # on a stream it must be there
+        head += b"\r\nContent-Length: %d" % len(body)
+    for large in StreamFramer().feed(head + b"\r\n\r\n" + body):
+        if isinstance(large, Response) or (isinstance(large, Request) and large.via.transport != "UDP"):
+            return large
+    raise ParseError("fits into no datagram: let its Via say TCP")
 
 
 def response(
@@ -111,9 +128,7 @@ def response(
     made = build.response(request, status, reason or None, to_tag="callee", body=body)
     if status < 300 and status > 100 and request.method in _WITH_CONTACT:
         made.headers.add("Contact", f"<{request.uri}>")
-    if body:
-        made.headers.add("Content-Type", "application/sdp" if body.startswith(b"v=0") else "text/plain")
-    add(made.headers, headers)
+    describe(made.headers, body, headers)
     return made
 
 

@@ -22,8 +22,8 @@ LANGUAGES = {
 """The ending of each, by which the server knows its interpreter (hosts/directory)."""
 PARTS = {"conf": "conf", "cgi-bin": "cgi-bin", "tests": "tests/golden"}
 """Of a directory to start from, and where a checkout has them; a wheel has them below `samples`."""
-KINDS = {*LANGUAGES.values(), ".c", ".txt", ".yaml"}
-"""What samples end with: what a server has put beside them, its registrations and their key, goes nowhere."""
+SAMPLES = HERE / "samples.txt"
+"""What is shipped, by part and name: what somebody, or a server, has put beside it goes nowhere."""
 
 
 def write_script(name: Path, language: str | None) -> Path:
@@ -47,21 +47,19 @@ def write_script(name: Path, language: str | None) -> Path:
 
 def lay_out(directory: Path) -> Iterator[tuple[Path, bool]]:
     """Writes the sample configuration, scripts and cases; each file, and whether it was written or there. OSError."""
-    for part, source in PARTS.items():
-        folder = samples(part, source)
-        (directory / part).mkdir(parents=True, exist_ok=True)
-        for file in sorted(folder.rglob("*")):
-            if not file.is_file() or file.name.startswith(".") or file.suffix not in KINDS:
-                continue
-            path = directory / part / file.relative_to(folder)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            octets = file.read_bytes()
-            try:
-                _write(path, octets, executable=octets.startswith(b"#!"))
-            except FileExistsError:
-                yield path, False
-            else:
-                yield path, True
+    for name in SAMPLES.read_text("utf-8").split():
+        part, _, rest = name.partition("/")
+        file, path = samples(part, PARTS[part]) / rest, directory / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if not file.is_file():
+            continue  # deleted in a checkout
+        octets = file.read_bytes()
+        try:
+            _write(path, octets, executable=octets.startswith(b"#!"))
+        except FileExistsError:
+            yield path, False
+        else:
+            yield path, True
 
 
 def samples(part: str, source: str) -> Path:

@@ -27,7 +27,9 @@ from sipcgi.offline.journal import Journal, WatchedService
 from sipcgi.offline.wire import Names, Sent, Socket, Wire
 from sipcgi.registrar.aliases import Aliases
 from sipcgi.registrar.register import address_of_record, register
+from sipcgi.sip.framing import KeepAlive, StreamFramer
 from sipcgi.sip.message import Request, Response
+from sipcgi.sip.parser import MessageError
 from sipcgi.sip.uri import SipUri
 from sipcgi.stores.memory import MemoryStore
 from sipcgi.timerqueue import TimerQueue
@@ -84,7 +86,8 @@ class Stage:
         self.reroutes = setting.route.reroute
         self.timers = timers = TimerQueue(lambda: self.now)
         self.journal = Journal()
-        self.host = PatientHost(timers, self.journal)
+        directory, environment = ScriptDirectory(str(setting.directory)), passed_on(os.environ)
+        self.host = PatientHost(timers, self.journal, directory, environment)
         self.names = Names()
         self.wire = wire = Wire(setting.sockets, timers.now, self._receive, self.journal)
         self.domains = Domains((), wire.is_ours)
@@ -112,9 +115,9 @@ class Stage:
 
     def _policy(self, setting: Setting) -> Policy:
         scripts = Scripts(
-            directory=ScriptDirectory(str(setting.directory)),
+            directory=self.host.directory,
             host=self.host,
-            server_environment=passed_on(os.environ),
+            server_environment=self.host.environment,
             server_name=setting.domains[0] if setting.domains else "localhost",
             software=SOFTWARE,
             guard=False,
@@ -129,8 +132,19 @@ class Stage:
 
     def receive(self, data: bytes, flow: Flow) -> None:
         """A message from the network, and all that comes of it at once."""
-        self.wire.intake.datagram(data, flow)
+        if flow.transport == "UDP":
+            self.wire.intake.datagram(data, flow)
+        else:
+            self._stream(data, flow)
         self.go_on(0.0)
+
+    def _stream(self, data: bytes, flow: Flow) -> None:
+        try:
+            for message in StreamFramer().feed(data):
+                if not isinstance(message, KeepAlive):
+                    self.wire.intake.message(message, flow)
+        except MessageError as error:
+            self.wire.intake.unparsable(error, flow)
 
     def _receive(self, message: Request | Response, flow: Flow) -> None:
         self.core.transactions.receive(message, flow)

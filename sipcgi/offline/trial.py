@@ -102,10 +102,13 @@ def play(setting: Setting, request: Request, later: Later | None = None, *, conf
         if played is None and not trial.errors:
             trial.errors.append(Finding(_not_run(trial, later)))
         if played is not None and not played.failed:
-            advise(trial.warnings, trial.notes, played, request, stage.reaches_nobody if configured else None)
+            advise(trial.warnings, trial.notes, played, request, stage.reaches_nobody, configured)
         generates = played is not None and any(isinstance(action, Originate) for action in played.actions)
         if generates and not setting.further_routes:
-            trial.notes.append("it generates requests: its route needs `originate: true`")
+            trial.notes.append("it generates requests: on a route without `originate: true` the server answers 500")
+        if generates and later is not None:
+            text = "no dialog of a generated request is there, for the earlier run has proxied"
+            trial.notes.append(f"{text}: `sipcgi test` plays such calls")
         trial.notes += _what_follows(stage, setting)
         return trial
 
@@ -121,7 +124,7 @@ def _outward(setting: Setting) -> str:
 def _go_on(stage: Stage, request: Request, arrival: Flow, later: Later) -> None:
     """Brings about what the script is to be run for."""
     sent = stage.wire.sent[-1]
-    message = parse(sent.data)
+    message = make.message(sent.data)
     if isinstance(message, Response) and (message.status // 100 != 2 or later.method != "ACK"):
         raise ParseError(f"the request is answered {message.status} {message.reason} before any script runs")
     if later.local:

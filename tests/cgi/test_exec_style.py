@@ -98,10 +98,14 @@ def test_the_user_part(uri: str, user: str | None) -> None:
     assert found.get("SIP_USER") == found.get("SIP_OUSER") == user
 
 
-def test_the_whole_message_is_on_standard_input_but_for_credentials() -> None:
-    without = "\n".join(line for line in INVITE.split("\n") if "Authorization" not in line)
-    assert exec_input(occasion()) == bytes(invite(without))
-    assert exec_input(occasion(without)) == bytes(invite(without))
+@pytest.mark.parametrize("given", ["Authorization", "Proxy-Authorization", "Authorization Proxy-Authorization", ""])
+def test_the_whole_message_is_on_standard_input_but_for_credentials(given: str) -> None:
+    lines = INVITE.split("\n")
+    names = given.split()
+    text = "\n".join(line for line in lines if "Authorization" not in line or line.partition(":")[0] in names)
+    without = "\n".join(line for line in lines if "Authorization" not in line)
+    assert exec_input(occasion(text)) == bytes(invite(without))
+    assert not any("AUTHORIZATION" in name for name in exec_environment(occasion(text)).variables)
 
 
 def test_credentials_are_passed_to_a_script_that_may_have_them() -> None:

@@ -1,5 +1,7 @@
 """Whole outputs of scripts, and whether they fit what happened."""
 
+from itertools import product
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -7,6 +9,7 @@ from hypothesis import strategies as st
 from sipcgi.cgi.output import Output, check_output, exit_error, parse_output, signal_error
 from sipcgi.errors import ScriptError
 from sipcgi.flow import Flow, HostPort
+from sipcgi.profile import Limits
 from sipcgi.service import (
     AckReceived,
     Cancelled,
@@ -145,9 +148,10 @@ def test_this_needs_a_response() -> None:
     ]
 
 
-def test_nothing_counts_after_this_response_if_it_is_final() -> None:
+@pytest.mark.parametrize("status", [200, 486])
+def test_nothing_counts_after_this_response_if_it_is_final(status: int) -> None:
     text = "CGI-FORWARD-RESPONSE this SIP/2.0\n\nCGI-PROXY-REQUEST sip:a@b SIP/2.0\n\n"
-    found = check(text, response_event(486))
+    found = check(text, response_event(status))
     assert found.actions == [ForwardResponse("this", Edits(), 1)]
     assert found.warnings == [(3, "dropped: the final response of line 1 ends the transaction")]
     assert len(check(text, response_event(180)).actions) == 2
@@ -225,6 +229,10 @@ def test_a_provisional_not_sent_is_no_default_action() -> None:
     assert found.actions == [Reply(100, "Trying", Edits(), 1), WakeAfter(1.0, 4)]
     text = "CGI-AGAIN yes SIP/2.0\nCGI-After: 1\n"
     assert check(text, initial=request(Require="100rel")).actions == [WakeAfter(1.0, 2)]
+    text = "SIP/2.0 183 Progress\n\nCGI-PROXY-REQUEST sip:a@b SIP/2.0\n\n" + text
+    found = check(text, initial=request(Require="100rel"))
+    assert [type(action) for action in found.actions] == [Relay, WakeAfter]
+    assert check("SIP/2.0 200 OK\n", initial=request(Require="100rel")).actions == [Reply(200, "OK", Edits(), 1)]
 
 
 @pytest.mark.rfc("3050", "5.10-4")
@@ -237,11 +245,12 @@ def test_no_actions_for_cancel_and_ack(name: str) -> None:
 
 
 def test_exit_errors() -> None:
-    assert exit_error(1, b"").hint == "end a shell script with exit 0"
-    assert "only with exit status 0" in exit_error(1, b"SIP/2.0 200 OK\n\n").hint
-    assert "stderr lines" in exit_error(255, b"").hint
-    assert exit_error(127, b"").hint == "a command in it was not found"
-    assert exit_error(126, b"").text == "exit status 126"
+    assert exit_error(1, b"", False).hint == "end a shell script with exit 0"
+    assert "only with exit status 0" in exit_error(1, b"SIP/2.0 200 OK\n\n", False).hint
+    assert exit_error(255, b"", True).hint.endswith("; why it failed may be in its stderr lines above")
+    assert exit_error(255, b"", False).hint.endswith("; it said nothing on standard error")
+    assert exit_error(127, b"", True).hint == "a command in it was not found"
+    assert exit_error(126, b"", True).text == "exit status 126"
 
 
 def test_signals() -> None:
@@ -249,6 +258,25 @@ def test_signals() -> None:
     assert "crashed" in signal_error(11).hint
     assert "had ended" in signal_error(13).hint
     assert "by itself" in signal_error(15).hint
+    assert "limits.memory" in signal_error(11, Limits(memory=1000)).hint
+
+
+@pytest.mark.parametrize(
+    ("number", "limits", "reached", "text"),
+    [
+        (24, Limits(cpu=2), "cpu", "used more than 2 s of processor time"),
+        (9, Limits(memory=1048576), "memory", "used more than 1048576 octets of memory"),
+        (25, Limits(file_size=5), "file_size", "wrote more than 5 octets into a file"),
+    ],
+)
+def test_limits_reached(number: int, limits: Limits, reached: str, text: str) -> None:
+    error = signal_error(number, limits, reached)
+    assert (error.text, error.hint) == (text, f"raise `limits.{reached}`, or have it do with less")
+
+
+@pytest.mark.parametrize(("number", "reached"), [(24, "cpu"), (25, "file_size")])
+def test_limits_that_others_set(number: int, reached: str) -> None:
+    assert "where the server was started" in signal_error(number, Limits(), reached).hint
 
 
 # Anything at all
@@ -263,6 +291,8 @@ FRAGMENTS = [
     b"CGI-AGAIN yes ",
     b"SIP/2.0\n",
     b"sip:a@b ",
+    b"MESSAGE ",
+    b"CGI-Request-Token: t\n",
     b"Content-Type: a/b\n",
     b"Content-Length: 2\n",
     b"CGI-After: 1\n",
@@ -278,9 +308,10 @@ FRAGMENTS = [
 ]
 
 
-def outcome(output: bytes, event: Event, initial: Request) -> Output | ScriptError:
+def outcome(output: bytes, event: Event, initial: Request, originate: bool = False) -> Output | ScriptError:
     try:
-        return check_output(parse_output(output, method=initial.method), event, initial, answers(event))
+        parsed = parse_output(output, method=initial.method, originate=originate)
+        return check_output(parsed, event, initial, answers(event))
     except ScriptError as found:
         return found
 
@@ -288,8 +319,8 @@ def outcome(output: bytes, event: Event, initial: Request) -> Output | ScriptErr
 @given(st.lists(st.sampled_from(FRAGMENTS) | st.binary(max_size=6), max_size=20).map(b"".join))
 def test_any_octets_give_actions_or_one_error_with_its_place(output: bytes) -> None:
     initial = request()
-    for event in (RequestReceived(initial, Situation()), response_event(486)):
-        found = outcome(output, event, initial)
+    for event, originate in product((RequestReceived(initial, Situation()), response_event(486)), (False, True)):
+        found = outcome(output, event, initial, originate)
         if isinstance(found, ScriptError):
             assert 1 <= found.line <= output.count(b"\n") + 1
             assert found.column >= 1

@@ -124,6 +124,7 @@ def test_an_alias_that_names_itself_is_the_user_too(site: Any) -> None:
             ":3: aliases.alice: is there twice, first in line 2: names are the same in capitals",
         ),
         ("aliases:\n  a: b\n  b: c\n  c: [d, a]", ":2: aliases.a: leads back to itself: a, b, c, a"),
+        ("domains: [x, y]\naliases:\n  a: b\n  b: a", ":3: aliases.a: leads back to itself: a, b, a"),
         ("aliases:\n  A: b\n  b: [b, a]", ":2: aliases.A: leads back to itself: a, b, a"),
         (
             "domains:\n- {name: x, aliases: {a: b@y}}\n- name: y\n  aliases:\n    b: a@x",

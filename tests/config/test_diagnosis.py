@@ -3,7 +3,7 @@
 import pytest
 import yaml
 
-from sipcgi.config.diagnosis import Diagnosis
+from sipcgi.config.diagnosis import INDENTATION, NO_COLON, Diagnosis
 
 LOADERS = [yaml.SafeLoader, *([yaml.CSafeLoader] if hasattr(yaml, "CSafeLoader") else [])]
 
@@ -67,6 +67,21 @@ def test_values_without_their_quotes(line: str, repaired: str, text: str, loader
             1,
             "a key is not expected here: look at the indentation of this line and of the one above",
         ),
+        ("a: 1\n# b\nroutes\n  - script: x", 2, NO_COLON),
+        ("listen udp://x\ndomains: y", 0, NO_COLON),
+        ("domains:x\nrelay: y", 0, NO_COLON),
+        ("domains: x\nrelay\nlisten: y", 1, NO_COLON),
+        ("routes:\n  - script: a\n   method: B", 2, INDENTATION),
+        ("domains:\n  - a\n - b", 2, INDENTATION),
+        ("relay: [10.0.0.0/8\nscripts:\n  timeout: 5s", 0, "the [ is not closed: a ] is missing, or a comma before it"),
+        ("scripts: {timeout: 5s\nroutes: x", 0, "the { is not closed: a } is missing, or a comma before it"),
+        ("a: b\ndomains: 'x\nrelay: y", 1, "the ' is not closed"),
+        ('a: b\nfrom: "a\\.b"', 1, "a backslash in double quotes begins an escape: put the text in single quotes"),
+        (
+            "domains: [x]]\nrelay: y",
+            0,
+            "']' is not expected here: a quote or bracket is missing, or one too many, here or above",
+        ),
     ],
 )
 def test_what_cannot_be_repaired(lines: str, at: int, text: str, loader: type) -> None:
@@ -75,9 +90,9 @@ def test_what_cannot_be_repaired(lines: str, at: int, text: str, loader: type) -
 
 @pytest.mark.parametrize("loader", LOADERS)
 def test_what_has_no_words_of_its_own_is_told_in_those_of_yaml(loader: type) -> None:
-    found = diagnose("a: [b, c", loader)
+    found = diagnose("a: |x\n  b", loader)
     assert found.repaired is None
-    assert found.text.startswith("while parsing a flow sequence, ")
+    assert found.text.startswith("while scanning a block scalar, ")
 
 
 def test_an_error_without_a_place_or_a_word() -> None:

@@ -81,6 +81,8 @@ def test_the_command_line_names_domains_and_the_file_says_what_they_are_like(sit
             "domains:\n- name: a\n  default_action: relay",
             ":3: domains.0.default_action: 'relay' is neither proxy nor redirect",
         ),
+        ("domains: true", ":1: domains: 'true' says nothing here: write the name of a host or domain"),
+        ("domains: [Off]", ":1: domains.0: 'Off' says nothing here: write the name of a host or domain"),
         ("domains:\n- name: a b", ":2: domains.0.name: 'a b' is neither a host name nor an address"),
         ("domains:\n- name: a\n  recurs: yes", ":3: domains.0.recurs: unknown key; did you mean 'recurse'?"),
         (

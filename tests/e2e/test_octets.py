@@ -1,12 +1,12 @@
 """Octets from the wire through real programs and back, in the languages of people who write scripts (RFC 3050 5.6)."""
 
 import os
-import socket
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 from running import Server, url
+from wire_stream import Stream
 
 Serve = Callable[..., Server]
 
@@ -62,19 +62,11 @@ def say(serve: Serve) -> Any:
         ),
         listen=[url("tcp")],
     )
-    host, _, port = server.place("tcp").rpartition(":")
 
     def message(user: str, body: bytes = b"") -> tuple[bytes, bytes, bytes]:
-        head = (
-            f"MESSAGE sip:{user}@example.com SIP/2.0\r\nVia: SIP/2.0/TCP {host};branch=z9hG4bK{user}{len(body)}\r\n"
-            f"Max-Forwards: 70\r\nFrom: <sip:a@example.com>;tag=1\r\nTo: <sip:{user}@example.com>\r\n"
-            f"Call-ID: {user}\r\nCSeq: 1 MESSAGE\r\nContent-Type: a/b\r\nContent-Length: {len(body)}\r\n\r\n"
-        )
-        with socket.create_connection((host, int(port)), timeout=5) as connection, connection.makefile("rb") as reader:
-            connection.sendall(head.encode() + body)
-            start, *lines = iter(lambda: reader.readline().removesuffix(b"\r\n"), b"")
-            fields = dict(line.split(b": ", 1) for line in lines)
-            return start[8:], fields.get(b"X-A", b""), reader.read(int(fields[b"Content-Length"]))
+        with Stream(server) as stream:
+            answer = stream.ask(f"sip:{user}@example.com".encode(), b"Content-Type: a/b", body=body)
+        return b"%d %s" % (answer.status, answer.reason), answer.fields.get(b"X-A", b""), answer.body
 
     return message
 

@@ -57,11 +57,31 @@ def test_a_new_script_works(here: Path, language: str, tried: Any) -> None:
     assert asked() == [*call, "CGI-SET-COOKIE rang SIP/2.0", "", again]
     assert asked("--from", "sip:sales@vinylsiding.com")[0] == "SIP/2.0 603 Decline"
     assert asked("--response", "180", "--cookie", "rang") == [again]
-    for status in ("408", "486"):
+    for status in ("408", "480", "486", "503"):
         voicemail = ["CGI-PROXY-REQUEST sip:voicemail@example.net SIP/2.0"]
         assert asked("--response", status, "--cookie", "rang") == voicemail
     for arguments in (["--response", "486"], ["--response", "603", "--cookie", "rang"]):
         assert asked(*arguments) == [""]
+    (here / "two phones.yaml").write_text(TWO_PHONES.format(path))
+    assert run("test", "two phones.yaml").exit_code == 0
+
+
+TWO_PHONES = """
+script: {}
+registered: {{bob@example.com: ["sip:bob@192.0.2.20", "sip:bob@192.0.2.30"]}}
+domains: example.com
+cases:
+  the other phone still rings:
+    - INVITE sip:bob@example.com: |
+        CGI-PROXY-REQUEST sip:bob@example.com SIP/2.0
+        CGI-Timeout: 20
+
+        CGI-SET-COOKIE rang SIP/2.0
+
+        CGI-AGAIN yes SIP/2.0
+    - 486 from sip:bob@192.0.2.20: CGI-AGAIN yes SIP/2.0
+    - 503 from sip:bob@192.0.2.30: CGI-PROXY-REQUEST sip:voicemail@example.net SIP/2.0
+"""
 
 
 def test_the_ending_tells_the_language(here: Path) -> None:
@@ -74,13 +94,39 @@ def test_what_a_server_has_put_beside_the_samples_stays_there(here: Path, monkey
     checkout = here / "checkout"
     for part, source in scaffold.PARTS.items():
         shutil.copytree(scaffold.samples(part, source), checkout / source)
-    for name in ("reg.db", "reg.db-wal", "reg.db-shm", "reg.db.key", "reg.db.corrupt-20270115T080000Z"):
+    for name in (
+        "invite.pl",
+        "notes.txt",
+        "other.yaml",
+        "reg.db",
+        "reg.db-wal",
+        "reg.db-shm",
+        "reg.db.key",
+        "reg.db.corrupt-20270115T080000Z",
+    ):
         for source in scaffold.PARTS.values():
             (checkout / source / name).write_text("secret")
     monkeypatch.setattr(scaffold, "samples", lambda part, source: checkout / source)
     assert run("init", "new").exit_code == 0
-    assert [path for path in files(here / "new") if path.name.startswith("reg")] == []
-    assert len(files(here / "new")) == len([path for path in files(checkout) if not path.name.startswith("reg")])
+    assert sorted(str(path.relative_to(here / "new")) for path in files(here / "new")) == shipped()
+
+
+def shipped() -> list[str]:
+    return scaffold.SAMPLES.read_text().split()
+
+
+def test_all_that_is_shipped_is_listed() -> None:
+    """A sample that is not in the list would not be laid out."""
+    tracked = subprocess.run(
+        ["git", "ls-files", "cgi-bin", "conf/*.yaml", "tests/golden"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if tracked.returncode:
+        pytest.skip("this is no checkout of git")
+    assert shipped() == sorted(name.replace("tests/golden/", "tests/") for name in tracked.stdout.split())
 
 
 def test_nothing_is_written_over(here: Path) -> None:
@@ -137,7 +183,7 @@ def test_no_directory_can_be_made(here: Path) -> None:
     (here / "site").write_text("a file")
     result = run("init", "site")
     assert result.exit_code == 1
-    assert "site/conf: Not a directory" in result.stderr
+    assert "site/cgi-bin: Not a directory" in result.stderr
 
 
 def test_a_wheel_has_what_a_checkout_has(tmp_path: Path) -> None:
@@ -145,6 +191,8 @@ def test_a_wheel_has_what_a_checkout_has(tmp_path: Path) -> None:
     subprocess.run(build, cwd=ROOT, check=True, capture_output=True)
     (wheel,) = tmp_path.glob("*.whl")
     with ZipFile(wheel) as archive:
+        parents = {f"sipcgi/hosts/zygotes/{name}" for name in ("python.py", "perl.pm", "ruby.rb")}
+        assert parents <= set(archive.namelist())
         archive.extractall(tmp_path / "installed")
     environment = {**os.environ, "PYTHONPATH": str(tmp_path / "installed")}
 
@@ -155,7 +203,7 @@ def test_a_wheel_has_what_a_checkout_has(tmp_path: Path) -> None:
         return done.stdout
 
     lines = installed("init", "site").splitlines()
-    assert len(lines) == 1 + sum(len(files(ROOT / source)) for source in scaffold.PARTS.values())
+    assert len(lines) == 1 + len(shipped())
     installed("check", "--config", "site/conf/sipcgi.yaml")
     assert "FAIL" not in installed("test", "site/tests")
     installed("new", "invite.sh")

@@ -165,6 +165,7 @@ def test_what_comes_later_in_a_call(tried: Tried, script: Script, method: str, e
     ("lines", "line", "column", "text", "hint"),
     [
         (["CGI-PROXY sip:b@h SIP/2.0"], 1, 1, "unknown action", "did you mean CGI-PROXY-REQUEST?"),
+        (["PROXY sip:b@h SIP/2.0"], 1, 1, "unknown action", "did you mean CGI-PROXY-REQUEST?"),
         (["SIP/2.0 200 OK", "", "Subject: x"], 3, 1, "header field without an action line", "a blank line too much"),
         (["SIP/2.0 90 Low"], 1, 9, "status code from 100 to 699 expected", "SIP/2.0 486 Busy Here"),
         (
@@ -287,6 +288,19 @@ def test_the_script_is_run_once(tried: Tried, script: Script, tmp_path: Path) ->
         (["CGI-PROXY-REQUEST sip:b@h SIP/2.0", "Contact: <sip:x@y>"], 2, "a proxied INVITE with another Contact"),
         (["CGI-PROXY-REQUEST sip:b@h SIP/2.0", "Subject: x", "CGI-Remove: X-Y, subject"], 3, "subject is both removed"),
         (["CGI-PROXY-REQUEST sip:b@h SIP/2.0", "Content-Type: text/plain"], 2, "Content-Type, but no body follows"),
+        (
+            [
+                "CGI-PROXY-REQUEST sip:b@h SIP/2.0",
+                "Content-Type: text/plain",
+                "X: y",
+                "",
+                "hi",
+                "",
+                "cgi-again yes SIP/2.0",
+            ],
+            7,
+            "CGI-AGAIN is a part of the body",
+        ),
         (["SIP/2.0 486 Busy Here", "", "SIP/2.0 603 Decline"], 3, "dropped: the final response of line 1"),
         (["SIP/2.0 486 Busy Here", "", "CGI-AGAIN yes SIP/2.0"], 3, "CGI-AGAIN yes has no effect"),
         (["SIP/2.0 302 Moved"], 1, "302 without Contact"),
@@ -309,6 +323,15 @@ def test_what_is_legal_but_surely_wrong(tried: Tried, script: Script, lines: lis
         ["CGI-PROXY-REQUEST sip:b@h SIP/2.0", "Content-Length: 0"],
         ["CGI-PROXY-REQUEST sip:b@h SIP/2.0", "Content-Type: text/plain", "", "hello"],
         ["SIP/2.0 200 OK", "Content-Type: application/sdp", "", "v=0"],
+        ["CGI-PROXY-REQUEST sip:b@h SIP/2.0", "Content-Type: message/sipfrag", "", "SIP/2.0 100 Trying"],
+        [
+            "CGI-PROXY-REQUEST sip:b@h SIP/2.0",
+            "Content-Type: a/b",
+            "Content-Length: 3",
+            "",
+            "hi",
+            "CGI-AGAIN yes SIP/2.0",
+        ],
     ],
 )
 def test_what_is_right(tried: Tried, script: Script, lines: list[str]) -> None:
@@ -419,7 +442,7 @@ def test_a_request_of_its_own(tried: Tried, shown: Shown, script: Script, tmp_pa
     document = tried(path)
     assert document["valid"]
     assert start_lines(document) == ["MESSAGE sip:admin@example.com SIP/2.0", "SIP/2.0 486 Busy Here"]
-    assert document["notes"] == ["it generates requests: its route needs `originate: true`"]
+    assert document["notes"] == ["it generates requests: on a route without `originate: true` the server answers 500"]
     first = document["actions"][0]
     assert (first["action"], first["uri"], first["headers"]) == (
         "MESSAGE",
@@ -431,6 +454,54 @@ def test_a_request_of_its_own(tried: Tried, shown: Shown, script: Script, tmp_pa
     (error,) = tried(path, "--config", tmp_path / "x.yaml")["errors"]
     assert "which this route does not allow" in error["text"]
     assert "originate: true" in error["hint"]
+
+
+def test_the_dialog_of_a_request_of_its_own_is_not_there(tried: Tried, script: Script) -> None:
+    path = script("print", "BYE sip:dialog SIP/2.0", "CGI-Request-Token: t", "", "SIP/2.0 486 Busy Here")
+    document = tried(path, "--response", "486")
+    assert start_lines(document) == ["ACK sip:bob@example.com SIP/2.0", "SIP/2.0 486 Busy Here"]
+    assert "no dialog of a generated request is there" in document["notes"][-1]
+
+
+def test_a_perl_string_that_lost_its_user(tried: Tried, script: Script) -> None:
+    path = script("#!/usr/bin/perl", r'print "CGI-PROXY-REQUEST sip:bob@example.com SIP/2.0\n\n";', name="a.pl")
+    (warning,) = tried(path)["warnings"]
+    assert (warning["line"], warning["text"]) == (1, "sip:bob.com names no user")
+    assert warning["hint"].endswith(r"write \@, or single quotes")
+    path = script("#!/usr/bin/perl", r'print "CGI-PROXY-REQUEST sip:bob\@example.com SIP/2.0\n\n";', name="a.pl")
+    assert tried(path)["warnings"] == []
+    assert tried(script("print", "CGI-PROXY-REQUEST sip:gateway.example.com SIP/2.0"))["warnings"] == []
+
+
+def test_a_message_that_fits_into_no_datagram_comes_over_a_stream(
+    tried: Tried, shown: Shown, script: Script, tmp_path: Path
+) -> None:
+    path = script("#!/bin/sh", 'echo "SIP/2.0 486 $SERVER_TRANSPORT $(wc -c)"', "echo", "exit 0")
+    body = tmp_path / "body.txt"
+    body.write_bytes(b"x" * 200_000)
+    assert start_lines(tried(path, "--method", "MESSAGE", "--body", body)) == ["SIP/2.0 486 tcp 200000"]
+    raw = tmp_path / "raw.sip"
+    head = "MESSAGE sip:b@h SIP/2.0\nVia: SIP/2.0/{} h;branch=z9hG4bK1\nFrom: <sip:a@h>;tag=a\nTo: <sip:b@h>\n"
+    head += "Call-ID: c\nCSeq: 1 MESSAGE\nMax-Forwards: 70\nContent-Type: text/plain\n\n"
+    raw.write_bytes(head.format("TCP").encode() + b"x" * 200_000)
+    assert start_lines(tried(path, "--message", raw)) == ["SIP/2.0 486 tcp 200000"]
+    again = script("print", "CGI-PROXY-REQUEST sip:carol@h SIP/2.0", name="again.sh")
+    document = tried(again, "--message", raw, "--response", "486")
+    assert (document["valid"], document["destinations"]) == (True, ["tcp h:5060"])
+    raw.write_bytes(head.format("UDP").encode() + b"x" * 200_000)
+    result = shown(path, "--message", raw)
+    assert (result.exit_code, "let its Via say TCP" in result.stderr) == (2, True)
+
+
+@pytest.mark.parametrize("arguments", [(), ("--response", "486")])
+def test_an_address_of_our_own_is_ours_without_a_domain(
+    tried: Tried, script: Script, arguments: tuple[str, ...]
+) -> None:
+    document = tried(script("print", "CGI-PROXY-REQUEST sip:bob@127.0.0.1 SIP/2.0"), *arguments)
+    assert [warning["text"] for warning in document["warnings"]] == [
+        "127.0.0.1 is an address of ours, and bob@127.0.0.1 has registered nothing here: a local 480"
+    ]
+    assert tried(script("print", "CGI-PROXY-REQUEST sip:bob@127.0.0.1:5070 SIP/2.0"), *arguments)["warnings"] == []
 
 
 def test_what_people_read(shown: Shown, script: Script) -> None:
