@@ -25,7 +25,7 @@ class Ids:
         """16 hexadecimal digits, cut from a pool: one system call serves 128 identifiers."""
         at = self._at
         digits = self._pool[at : at + _DIGITS]
-        if len(digits) < _DIGITS:
+        if not digits:
             self._pool = self._random(_REFILL // 2).hex()
             at, digits = 0, self._pool[:_DIGITS]
         self._at = at + _DIGITS

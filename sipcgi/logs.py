@@ -65,7 +65,7 @@ class Log:
         """Called when the first line comes into the empty log, so that its writer need not look in vain."""
         self._wall = wall
         self._most = most
-        self._lines: list[str | tuple[str, AccessRecord]] = []
+        self._lines: list[str | tuple[float, AccessRecord]] = []
         self._size = 0
         self._dropped = 0
         self._second = -1
@@ -123,7 +123,7 @@ class Log:
     def access(self, record: AccessRecord) -> None:
         """The line of one transaction. It is made in `take`: of many in a row each costs a third of a single one."""
         if self._has_room(ACCESS_SIZE):
-            self._lines.append((self._time(), record))
+            self._lines.append((self._wall(), record))
 
     def take(self, most: int = MOST_TAKEN) -> bytes:
         """The next lines, at most so many, in UTF-8, each with its line feed; empty when none is left."""
@@ -133,7 +133,7 @@ class Log:
         taken, self._lines = self._lines[:most], self._lines[most:]
         if not self._lines:
             self._size = 0
-        return "".join([line if type(line) is str else _access_line(*line) for line in taken]).encode()
+        return "".join([line if type(line) is str else self._access_line(*line) for line in taken]).encode()
 
     def _add(self, line: str) -> None:
         if self._has_room(STAMP_SIZE + len(line)):
@@ -148,9 +148,15 @@ class Log:
         self._size += size
         return True
 
+    def _access_line(self, wall: float, record: AccessRecord) -> str:
+        return _access_line(self._stamp(wall), record)
+
     def _time(self) -> str:
+        return self._stamp(self._wall())
+
+    def _stamp(self, wall: float) -> str:
         """ISO 8601; all but the milliseconds is made once a second."""
-        milliseconds = round(self._wall() * 1000)
+        milliseconds = round(wall * 1000)
         second = milliseconds // 1000
         if second != self._second:
             self._second = second

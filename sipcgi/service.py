@@ -75,7 +75,7 @@ class AckReceived:
 Event = RequestReceived | ResponseReceived | TimerFired | Cancelled | AckReceived
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Edits:
     """Changes to the message that an action sends (RFC 3050 5.6.1.2, 5.6.2.2)."""
 
@@ -88,7 +88,10 @@ class Edits:
 
     def sets(self, name: str) -> bool:
         """Whether there is a field of that name, given in lower case."""
-        return any(name == one.lower() for one, _ in self.headers)
+        return bool(self.headers) and any(name == one.lower() for one, _ in self.headers)
+
+
+NO_EDITS = Edits()
 
 
 @dataclass(slots=True)
@@ -97,7 +100,7 @@ class Reply:
 
     status: int
     reason: str
-    edits: Edits = field(default_factory=Edits)
+    edits: Edits = NO_EDITS
     line: int = 0
 
 
@@ -106,7 +109,7 @@ class Relay:
     """Forward the initial request to `uri` (RFC 3050 5.6.1.2); several are parallel forking."""
 
     uri: str
-    edits: Edits = field(default_factory=Edits)
+    edits: Edits = NO_EDITS
     request_token: str | None = None
     timeout: float | None = None
     """Seconds after which the server cancels and makes a local 408 (RFC 3050 5.7)."""
@@ -118,7 +121,7 @@ class ForwardResponse:
     """Send a response upstream (RFC 3050 5.6.1.3); `token` is one of a ResponseReceived, or "this"."""
 
     token: str
-    edits: Edits = field(default_factory=Edits)
+    edits: Edits = NO_EDITS
     line: int = 0
 
 
@@ -136,7 +139,7 @@ class Originate:
 
     method: str
     uri: str
-    edits: Edits = field(default_factory=Edits)
+    edits: Edits = NO_EDITS
     """All of its header fields and its body, as far as the server does not make them."""
     request_token: str | None = None
     timeout: float | None = None

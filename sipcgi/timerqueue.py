@@ -11,21 +11,26 @@ from typing import Any
 class Timer:
     """A started timer; `cancel` may be called at any time, also after it fired."""
 
-    __slots__ = ("arguments", "callback", "deadline", "queue")
+    __slots__ = ("arguments", "callback", "deadline", "place")
 
     def __init__(
-        self, deadline: float, callback: Callable[..., None], arguments: tuple[Any, ...], queue: "TimerQueue"
+        self,
+        deadline: float,
+        callback: Callable[..., None],
+        arguments: tuple[Any, ...],
+        place: dict["Timer", None],
     ) -> None:
         self.deadline = deadline
         self.callback: Callable[..., None] | None = callback
         self.arguments = arguments
-        self.queue = queue
+        self.place = place
+        """Those of the same deadline that wait for it."""
 
     def cancel(self) -> None:
         if self.callback is not None:
             self.callback = None
             self.arguments = ()  # one that is due waits for its turn, and must hold nothing meanwhile
-            self.queue.forget(self)
+            self.place.pop(self, None)
 
 
 class TimerQueue:
@@ -54,21 +59,18 @@ class TimerQueue:
             if delay < 1:
                 grain *= 0.25
             deadline = -(-deadline // grain) * grain
-        timer = Timer(deadline, callback, arguments, self)
-        timers = self._timers.get(deadline)
-        if timers is not None:
-            timers[timer] = None
+        place = self._timers.get(deadline)
+        if place is not None:
+            timer = Timer(deadline, callback, arguments, place)
+            place[timer] = None
             return timer
-        self._timers[deadline] = {timer: None}
+        place = self._timers[deadline] = {}
+        timer = Timer(deadline, callback, arguments, place)
+        place[timer] = None
         heappush(self._heap, deadline)
         if self._heap[0] == deadline:
             self.wake()
         return timer
-
-    def forget(self, timer: Timer) -> None:
-        """It was cancelled."""
-        if timers := self._timers.get(timer.deadline):
-            timers.pop(timer, None)
 
     def waiting(self) -> Iterator[Timer]:
         """All that were neither called nor cancelled."""
@@ -96,7 +98,9 @@ class TimerQueue:
             if deadline is None or deadline > now:
                 break
             if not self._due:
-                self._due = list(self._timers.pop(heappop(self._heap)))[::-1]
+                place = self._timers.pop(heappop(self._heap))
+                self._due = list(place)[::-1]
+                place.clear()
             timer = self._due.pop()
             callback, arguments = timer.callback, timer.arguments
             timer.callback, timer.arguments = None, ()

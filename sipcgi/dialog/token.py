@@ -74,9 +74,7 @@ class TokenKey:
         about, and the answer takes the same time for all wrong tokens of the right length.
         """
         given, _, flows = token.partition(".")
-        by_sender = _same(given, self._mint(call_id, from_tag, flows))
-        by_receiver = _same(given, self._mint(call_id, to_tag, flows))
-        return by_sender or by_receiver
+        return _same(given, self._mint(call_id, from_tag, flows)) or _same(given, self._mint(call_id, to_tag, flows))
 
     def flow(self, token: str, call_id: str, from_tag: str) -> Flow | None:
         """The flow to the side that a request in the dialog of a valid `token` goes to, if the token has one.

@@ -5,7 +5,7 @@ RFC 3261 16.6 (forwarding), 16.7 (what a branch hears), 16.8 (Timer C), 9.1 (CAN
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -17,7 +17,7 @@ from sipcgi.engine.target import Target
 from sipcgi.errors import ParseError, ScriptError, Unreachable
 from sipcgi.flow import Flow
 from sipcgi.net.blocklist import BLOCK, retry_after
-from sipcgi.proxy.responses import Ends, upstream
+from sipcgi.proxy.responses import upstream
 from sipcgi.proxy.route import next_hop
 from sipcgi.service import Edits
 from sipcgi.sip.message import Request, Response
@@ -36,43 +36,28 @@ TIMER_C = 181.0  # RFC 3261 16.6 item 11: larger than 3 minutes
 class Branch:
     """The user of one client transaction."""
 
-    __slots__ = (
-        "breadth",
-        "cancelled",
-        "client",
-        "context",
-        "datagrams",
-        "domain",
-        "edits",
-        "final",
-        "flow",
-        "hunt",
-        "left",
-        "progress",
-        "servers",
-        "target",
-        "timer_c",
-    )
+    datagrams: Flow | None = None
+    """The UDP flow of a request that is sent over TCP because of its size (RFC 3261 18.1.1)."""
+    domain = ""
+    """Of the next hop: its certificate must be for it."""
+    servers: Sequence[Server] = ()
+    """Of the next hop (RFC 3263 4.3): the one that is being tried, then those to try after it."""
+    client: ClientTransaction | None = None
+    final: int | None = None
+    left = False
+    """Whether the hunt knows of the end."""
+    progress = False
+    """Whether a provisional response came: only then may a CANCEL be sent (RFC 3261 9.1)."""
+    cancelled = False
+    timer_c: Timer | None = None
+    renewed = 0.0
+    """When Timer C was last to start anew (RFC 3261 16.7 item 2)."""
 
     def __init__(self, hunt: Hunt, target: Target, breadth: int) -> None:
         self.hunt = hunt
         self.context = hunt.context
         self.breadth = breadth
         self.aim(target)
-        self.datagrams: Flow | None = None
-        """The UDP flow of a request that is sent over TCP because of its size (RFC 3261 18.1.1)."""
-        self.domain = ""
-        """Of the next hop: its certificate must be for it."""
-        self.servers: list[Server] = []
-        """Of the next hop (RFC 3263 4.3): the one that is being tried, then those to try after it."""
-        self.client: ClientTransaction | None = None
-        self.final: int | None = None
-        self.left = False
-        """Whether the hunt knows of the end."""
-        self.progress = False
-        """Whether a provisional response came: only then may a CANCEL be sent (RFC 3261 9.1)."""
-        self.cancelled = False
-        self.timer_c: Timer | None = None
 
     # To the peer
 
@@ -137,7 +122,7 @@ class Branch:
         """After a failure, which blocks the server for so long: to the next one, if any, in a new transaction (4.3)."""
         if not self.servers or self.cancelled:
             return False
-        failed = self.servers.pop(0)
+        failed, *self.servers = self.servers
         if blocked:
             self.context.core.resolver.note_failed(failed, blocked)
         if not self.servers:
@@ -186,10 +171,12 @@ class Branch:
         core = self.context.core
         forwarded, branch = self.forwarded(flow)
         # A flow on which the target registered is kept: nothing else may reach it
-        if self.servers and flow.transport == "UDP" and (stream := core.large.stream_for(forwarded, flow)) is not None:
-            self.datagrams = flow
-            self.flow = flow = stream
-            forwarded, branch = self.forwarded(flow)
+        if self.servers and flow.transport == "UDP":
+            stream = core.large.stream_for(bytes(forwarded), flow)
+            if stream is not None:
+                self.datagrams = flow
+                self.flow = flow = stream
+                forwarded, branch = self.forwarded(flow)
         if forwarded.method == "INVITE":
             self.restart_timer_c(TIMER_C, self.timer_c_fired)
         client = core.transactions.send(forwarded, branch, flow, self, self.domain if self.servers else None)
@@ -237,20 +224,19 @@ class Branch:
                     self.send_cancel()
             if status == 100:
                 return  # RFC 3261 16.7 item 5: never forwarded
-            if not self.cancelled and self.timer_c is not None:
-                self.restart_timer_c(TIMER_C, self.timer_c_fired)
-        if status == 503 and self.final is None:
+            self.renewed = context.core.timers.now()
+        elif status == 503 and self.final is None:
             if self.next_server(retry_after(response.headers.get("retry-after"))):
                 return
             self.complain("answers 503", f"it answers {status} {response.reason}")
-        if status in (408, 430) and self.final is None:
+        elif status in (408, 430) and self.final is None:
             if self.next_flow(status):
                 return
             if status == 430 and self.target.binding is not None:
                 self.local(480)  # RFC 5626 11.5: no endpoint should see a 430
                 return
         try:
-            shaped = upstream(response, Ends.of(context.request))
+            shaped = upstream(response, context.upstream.ends)
         except ParseError:
             shaped = None  # no Via left, for one: not ours to forward (16.7 item 3)
         if status >= 200 and self.final is None:
@@ -281,7 +267,10 @@ class Branch:
 
     def timer_c_fired(self) -> None:
         """RFC 3261 16.8: CANCEL if there was a provisional response, else as if a 408 had come."""
-        if self.progress:
+        left = self.renewed + TIMER_C - self.context.core.timers.now()
+        if left > 0:
+            self.restart_timer_c(left, self.timer_c_fired)
+        elif self.progress:
             self.cancel()
         else:
             self.local(408)

@@ -59,11 +59,23 @@ class RequestContext:
     is whether the request belongs to no dialog we know.
     """
 
-    __slots__ = (
-        "answers", "branches", "caller", "cancelled", "core", "default", "depth", "flow", "initial", "invite", "ours",
-        "performing", "queue", "record", "released", "request", "reroute", "responses", "running", "running_for",
-        "sent_by", "server", "service", "token", "tokens", "upstream", "wake", "way",
-    )  # fmt: skip
+    depth = 0
+    """How many contexts it is inside of: turns through the routes (engine/rerouted)."""
+    caller: Caller | None = None
+    """What sends the requests that the service generates."""
+    reroute: Reroute | None = None
+    """What takes a URI of ours that the script proxies through the routes again, where its route says so."""
+    service: Service | None = None
+    default: Service | None = None
+    running: Pending | None = None
+    running_for: Waiting | None = None
+    performing = False
+    """While actions are performed, what they set off at once (an unreachable target) waits in the queue."""
+    cancelled = False
+    released = False
+    wake: Timer | None = None
+    token = ""
+    tokens = 0
 
     def __init__(
         self, core: Core, server: Server, request: Request, flow: Flow, record: AccessRecord, own: OwnRoute
@@ -79,29 +91,12 @@ class RequestContext:
         """The flow that our own Route named for it (RFC 5626 5.3)."""
         self.sent_by = own.sent_by
         """The socket that it named (RFC 5658 3.2)."""
-        self.depth = 0
-        """How many contexts it is inside of: turns through the routes (engine/rerouted)."""
         self.ours = "via" not in request.headers.names
         """Whether it is a request of our own, which nobody sent to us."""
-        self.caller: Caller | None = None
-        """What sends the requests that the service generates."""
-        self.reroute: Reroute | None = None
-        """What takes a URI of ours that the script proxies through the routes again, where its route says so."""
         self.invite = request.method == "INVITE"
-        self.service: Service | None = None
-        self.default: Service | None = None
         self.branches: list[Branch] = []
         self.responses = ResponseContext(self.invite, self.ours)
         self.queue = WaitingEvents()
-        self.running: Pending | None = None
-        self.running_for: Waiting | None = None
-        self.performing = False
-        """While actions are performed, what they set off at once (an unreachable target) waits in the queue."""
-        self.cancelled = False
-        self.released = False
-        self.wake: Timer | None = None
-        self.token = ""
-        self.tokens = 0
         self.answers: dict[str, Response] = {}
         """Responses by their token (RFC 3050 5.5.1.16)."""
 
@@ -111,12 +106,17 @@ class RequestContext:
         """The request itself."""
         self.service = service
         self.default = default
-        self.post(RequestReceived(self.request, Situation()), None)
+        event = RequestReceived(self.request, Situation())
+        if service is not None:
+            self.post(event, None)
+            return
+        self.perform(event, None, ())
+        self.drain()
 
     def received(self, branch: Branch, response: Response, flow: Flow | None, local: bool) -> None:
         """A response of a branch, in the shape in which it would go upstream; not a 100."""
         status = response.status
-        if self.upstream.repeated(response) or self.waits(branch, response):
+        if self.upstream.repeated(response) or (self.running_for is not None and self.waits(branch, response)):
             return  # a repeated 2xx runs no script
         token = ""
         if self.service is not None:
@@ -128,7 +128,8 @@ class RequestContext:
             self.answers[token] = response
         if status >= 200:
             self.responses.add(response)
-        if not may_recurse(self, branch, response):
+        redirects = may_recurse(self, branch, response)
+        if not redirects:
             self.leave_hunt(branch)
         if self.service is None and not self.performing:
             self.performing = True
@@ -136,7 +137,8 @@ class RequestContext:
                 self.default_response(branch, response)
             finally:
                 self.performing = False
-            self.leave_hunt(branch)
+            if redirects:
+                self.leave_hunt(branch)
             self.drain()
             return
         relay = branch.hunt.relay
@@ -230,8 +232,7 @@ class RequestContext:
 
     def decided(self, actions: Sequence[Action]) -> None:
         """A Pending decision was made."""
-        assert self.running_for is not None
-        event, branch = self.running_for
+        event, branch = self.running_for  # type: ignore[misc]
         self.running = self.running_for = None
         if not self.cancelled:
             self.perform(event, branch, actions)
@@ -249,7 +250,7 @@ class RequestContext:
         try:
             if type(event) is ResponseReceived and success(self, event):
                 self.perform_success(event, actions)
-            elif not self.act(event, actions, self.reroute):
+            elif not (actions and self.act(event, actions, self.reroute)):
                 if type(event) is RequestReceived:
                     pending = self.perform_default(event)
                 elif type(event) is ResponseReceived and branch is not None:
@@ -277,12 +278,12 @@ class RequestContext:
         acted = False
         for action in actions:
             match action:
-                case Reply():
-                    self.record.actions.append(str(action.status))
-                    self.reply(action)
                 case Relay():
                     self.record.actions.append("proxy")
                     self.relay(action, reroute)
+                case Reply():
+                    self.record.actions.append(str(action.status))
+                    self.reply(action)
                 case ForwardResponse():
                     self.record.actions.append("forward")
                     self.forward_response(action, event)
@@ -322,7 +323,7 @@ class RequestContext:
         """Sends the best response once everything has ended (RFC 3261 16.7 item 6)."""
         if self.running is not None or self.performing or self.queue or self.wake is not None:
             return
-        if any(branch.final is None for branch in self.branches):
+        if None in [branch.final for branch in self.branches]:
             return
         if self.caller is not None and not self.cancelled and self.caller.waits():
             return
@@ -365,8 +366,7 @@ class RequestContext:
             return
         groups = self.core.locations.targets(action, self.request, self.initial, self.way, reroute)
         self.record.targets.append(action.uri)
-        hunt = Hunt(self, action, groups)
-        hunt.next_group()
+        Hunt(self, action, groups).next_group()
 
     def forward_response(self, action: ForwardResponse, event: Event) -> None:
         """CGI-FORWARD-RESPONSE (RFC 3050 5.6.1.3); a token of another transaction names nothing here."""
@@ -392,7 +392,7 @@ class RequestContext:
         self.released = True
         if self.caller is not None:
             self.caller.left()
-        late = LateResponses(self.server, successes, self.request) if successes else None
+        late = LateResponses(self.server, successes, self.upstream.ends) if successes else None
         for branch in self.branches:
             branch.release(late)
         self.branches = []

@@ -95,7 +95,7 @@ def flow_of_caller(context: RequestContext) -> Flow | None:
     """The flow to the client, where it is the first hop and its Contact is not the way (RFC 5626 5.3.2, RFC 7118 5)."""
     request, flow = context.request, context.flow
     try:
-        if flow.transport != "UDP" and len(request.vias) > 1:
+        if flow.transport != "UDP" and request.relayed:
             return None
         contacts = request.contacts
         return way_back(request, contacts[0], flow) if contacts else None
@@ -110,7 +110,7 @@ def add_path(context: RequestContext, forwarded: Request, flow: Flow, edits: Edi
     """
     request = context.request
     try:
-        if len(request.vias) > 1 or not supports(request, "path"):
+        if request.relayed or not supports(request, "path"):
             return
     except ParseError:
         return

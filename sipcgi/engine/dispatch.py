@@ -130,7 +130,7 @@ class Dispatch:
         outer: RequestContext | None = None,
         leg: Leg | None = None,
     ) -> None:
-        record = access_record(request, str(flow.remote))
+        record = access_record(request, str(flow.remote), request.call_id)
         record.route = "dialog" if own.in_dialog else "default"
         context = RequestContext(self.core, server, request, flow, record, own)
         server.user = context
@@ -180,7 +180,7 @@ class Dispatch:
         self.start(request, flow, server, Choice(route, "generated"), InCalledDialog(leg), NOTHING, leg=leg)
 
     def refuse(self, request: Request, flow: Flow, server: ServerTransaction, refusal: Refused) -> None:
-        record = access_record(request, str(flow.remote))
+        record = access_record(request, str(flow.remote), request.headers.get("call-id") or "")
         record.route, record.status, record.to_final = "-", refusal.status, 0.0
         server.respond(
             build.response(request, refusal.status, refusal.reason, to_tag=server.tag(), headers=refusal.headers)
@@ -189,17 +189,17 @@ class Dispatch:
 
     def ack(self, request: Request, flow: Flow) -> None:
         """An ACK that matches no transaction: for a 2xx (13.2.2.4). It never runs a script as an initial request."""
+        core = self.core
         try:
             forget_cgi_fields(request.headers)
-            if self.core.answered.acknowledged(request, flow) or self.core.overload.acknowledged(request):
+            if core.answered.acknowledged(request, flow) or core.overload.acknowledged(request):
                 return
             validate(request)
-            found = preprocess(request, self.core.locations.domains.hold)
+            found = preprocess(request, core.locations.domains.hold)
             request = found.request
-            own = own_route(self.core, found, flow)
+            own = own_route(core, found, flow)
             if own.in_dialog or self.policy.may_relay(flow.remote.host):
-                targets = self.core.locations.targets(Relay(request.uri), request, not own.in_dialog, own.flow)
-                target = targets[0][0]
-                pass_on(self.core, request, target, own.sent_by)
+                targets = core.locations.targets(Relay(request.uri), request, not own.in_dialog, own.flow)
+                pass_on(core, request, targets[0][0], own.sent_by)
         except (Refused, ParseError):
             return  # nothing answers an ACK

@@ -17,7 +17,14 @@ if TYPE_CHECKING:
 class Hunt:
     """One Relay of a service: groups of targets, all of a group at once, the next after the group has failed."""
 
-    __slots__ = ("branches", "context", "expiry", "groups", "open", "patience", "relay", "stopped", "watched")
+    open = 0
+    stopped = False
+    """Whether nothing more is to be tried, found by recursion either."""
+    watched: tuple[str, ...] = ()
+    """The addresses-of-record whose new contacts join it (engine/late_contacts)."""
+    patience: Timer | None = None
+    """Until the next group is tried all the same."""
+    expiry: Timer | None = None
 
     def __init__(self, context: RequestContext, relay: Relay, groups: list[list[Target]]) -> None:
         self.context = context
@@ -25,26 +32,17 @@ class Hunt:
         self.groups = groups
         self.branches: list[Branch] = []
         """Those of the current group."""
-        self.open = 0
-        self.stopped = False
-        """Whether nothing more is to be tried, found by recursion either."""
-        self.watched: tuple[str, ...] = ()
-        """The addresses-of-record whose new contacts join it (engine/late_contacts)."""
         if context.invite and context.initial and groups[0][0].binding is not None:
             context.core.locations.watch(self)
-        self.patience: Timer | None = None
-        """Until the next group is tried all the same."""
-        self.expiry: Timer | None = None
         if relay.timeout is not None:
             self.expiry = context.core.timers.start(relay.timeout, self.expired)
 
     def next_group(self) -> None:
         """Starts the next group, if there is one."""
-        self.lose_patience()
         if self.groups:
             self.start(self.groups.pop(0))
             return
-        self.context.core.locations.late.forget(self)
+        self.cease_watching()
         if self.expiry is not None:
             self.expiry.cancel()
             self.expiry = None
@@ -53,7 +51,9 @@ class Hunt:
         """Tries all of them now, besides what is still pending of the group before."""
         group, shares = self.within_breadth(group)
         started = [branch_to(self, target, share) for target, share in zip(group, shares, strict=True)]
-        self.branches = [branch for branch in self.branches if branch.final is None] + started
+        if self.branches:
+            self.branches = [branch for branch in self.branches if branch.final is None]
+        self.branches += started
         self.open += len(started)
         self.context.branches.extend(started)
         self.lose_patience()
@@ -98,10 +98,16 @@ class Hunt:
 
     def stop(self) -> None:
         """What is pending goes on, and nothing comes after it."""
+        if self.stopped:
+            return
         self.stopped = True
         self.groups = []
-        self.context.core.locations.late.forget(self)
         self.lose_patience()
+        self.cease_watching()
+
+    def cease_watching(self) -> None:
+        if self.watched:
+            self.context.core.locations.late.forget(self)
 
     def lose_patience(self) -> None:
         if self.patience is not None:

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from sipcgi.errors import Unreachable
 from sipcgi.flow import Flow, HostPort
-from sipcgi.sip.message import Request
 from sipcgi.timerqueue import TimerQueue
 
 if TYPE_CHECKING:
@@ -28,9 +27,9 @@ class LargeRequests:
         self.refused: dict[HostPort, float] = {}
         """Until when, by peer."""
 
-    def stream_for(self, request: Request, flow: Flow) -> Flow | None:
+    def stream_for(self, request: bytes, flow: Flow) -> Flow | None:
         """The way that a request must take instead of the UDP `flow`; None: it may take that one."""
-        if len(bytes(request)) <= MOST_OCTETS:
+        if len(request) <= MOST_OCTETS:
             return None
         until = self.refused.get(flow.remote)
         if until is not None:

@@ -10,7 +10,7 @@ from sipcgi.engine.upstream import framed
 from sipcgi.errors import ParseError
 from sipcgi.flow import Flow
 from sipcgi.proxy.responses import Ends, upstream
-from sipcgi.sip.message import Request, Response
+from sipcgi.sip.message import Response
 
 if TYPE_CHECKING:
     from sipcgi.engine.upstream import Server
@@ -21,10 +21,10 @@ class LateResponses:
 
     __slots__ = ("ends", "server", "successes")
 
-    def __init__(self, server: Server, successes: dict[str, bytes], request: Request) -> None:
+    def __init__(self, server: Server, successes: dict[str, bytes], ends: Ends) -> None:
         self.server = server
         self.successes = successes
-        self.ends = Ends.of(request)
+        self.ends = ends
 
     def response(self, response: Response, flow: Flow) -> None:
         if 200 <= response.status < 300:

@@ -58,7 +58,7 @@ class LocationService:
         uri = parse_uri(action.uri)
         if type(uri) is not SipUri:
             return [[Target(action.uri)]]
-        routed = "route" in request.headers and "route" not in action.edits.remove
+        routed = "route" in request.headers.names and "route" not in action.edits.remove
         if routed and (not initial or action.uri == request.uri):
             return [[Target(action.uri)]]  # the Route of a caller who may relay
         if action.edits.sets("route"):

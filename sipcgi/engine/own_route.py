@@ -38,10 +38,13 @@ def own_route(core: Core, found: Preprocessed, arrival: Flow) -> OwnRoute:
     to_tag = request.to.tag
     if to_tag is not None:
         call_id, from_tag = request.call_id, request.from_.tag or ""
-        valid = [token for token in found.tokens if key.valid(token, call_id, from_tag, to_tag)]
-        if valid:  # of several, the last with a flow is the nearest to the other side
-            flows = [key.flow(token, call_id, from_tag) for token in reversed(valid)]
-            return OwnRoute(True, next(filter(None, flows), None), found.sent_by)
+        in_dialog, flow = False, None
+        for token in found.tokens:
+            if key.valid(token, call_id, from_tag, to_tag):
+                in_dialog = True
+                flow = key.flow(token, call_id, from_tag) or flow  # the last one is the nearest to the other side
+        if in_dialog:
+            return OwnRoute(True, flow, found.sent_by)
     try:
         flow = key.path_flow(found.tokens[0])
     except ValueError:

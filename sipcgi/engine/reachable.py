@@ -78,17 +78,20 @@ class Reachable:
         except Unreachable:
             return None
 
-    def equal(self, uri: SipUri, aor: str = "") -> list[Binding]:
-        """The bindings whose contact equals `uri`, those of `aor` first and of these the last one first."""
-        found = [(owner, one) for owner, one in self.store.by_contact(uri, self.now()) if not self.ended(one)]
+    def _first(self, found: list[tuple[str, Binding]], aor: str) -> list[Binding]:
+        """Those that are there, of `aor` first and of these the last one first."""
+        found = [(owner, one) for owner, one in found if not self.ended(one)]
         mine = [binding for owner, binding in reversed(found) if owner == aor]
         return mine + [binding for owner, binding in found if owner != aor]
 
     def way(self, text: str, uri: SipUri, request: Request) -> Target:
         """A URI that equals a registered contact goes the way that contact registered, the called user's first."""
+        found = self.store.by_contact(uri, self.now())
+        if not found:
+            return Target(text)
         called = request.target
-        found = self.equal(uri, called.aor if type(called) is SipUri else "")
-        return self._to_instance(found, text) if found else Target(text)
+        equal = self._first(found, called.aor if type(called) is SipUri else "")
+        return self._to_instance(equal, text) if equal else Target(text)
 
     def _to_instance(self, found: list[Binding], text: str) -> Target:
         """Over the first one, and then over the other flows of the same user agent."""
@@ -102,9 +105,11 @@ class Reachable:
         `flow` is the one that was recorded there. What the other side itself has registered since may be better, what
         others registered is none of its concern: anybody may register a contact that equals its own.
         """
-        to = request.to.uri
-        aor = to.aor if type(to) is SipUri else ""
-        mine = [one for owner, one in self.store.by_contact(uri, self.now()) if owner == aor and not self.ended(one)]
+        mine = []
+        if found := self.store.by_contact(uri, self.now()):
+            to = request.to.uri
+            aor = to.aor if type(to) is SipUri else ""
+            mine = [one for owner, one in found if owner == aor and not self.ended(one)]
         secure = uri.scheme != "sips" or (flow is not None and flow.transport in _SECURE)
         usable = flow is not None and secure and self.is_open(flow)
         if usable and (not mine or any(one.flow == flow for one in mine)):

@@ -12,7 +12,7 @@ from sipcgi.engine.branch import Branch
 from sipcgi.errors import Refused
 from sipcgi.proxy.edits import edited
 from sipcgi.proxy.forward import request_uri
-from sipcgi.proxy.responses import Ends, between
+from sipcgi.proxy.responses import between
 from sipcgi.sip import build
 from sipcgi.sip.message import Request, Response
 from sipcgi.sip.parser import parse
@@ -79,7 +79,7 @@ class Rerouted(Branch):
             return
         if status >= 200 and first:
             self.close(status)
-        self.context.received(self, between(response, Ends.of(self.context.request)), None, True)
+        self.context.received(self, between(response, self.context.upstream.ends), None, True)
 
 
 class InnerServer:

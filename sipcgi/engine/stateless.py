@@ -41,12 +41,12 @@ def pass_on(core: Core, request: Request, target: Target, sent_by: str) -> None:
 
 
 def transmit(core: Core, request: Request, target: Target, flow: Flow) -> None:
-    forwarded = stamped(core, request, target, flow)
+    octets = bytes(stamped(core, request, target, flow))
     # RFC 3261 18.1.1; when the connection fails the ACK is lost, but the next one, for the repeated 2xx, is a datagram
-    if target.flow is None and flow.transport == "UDP" and (stream := core.large.stream_for(forwarded, flow)):
+    if target.flow is None and flow.transport == "UDP" and (stream := core.large.stream_for(octets, flow)):
         flow = stream
-        forwarded = stamped(core, request, target, flow)
-    core.transport.send(bytes(forwarded), flow)
+        octets = bytes(stamped(core, request, target, flow))
+    core.transport.send(octets, flow)
 
 
 def stamped(core: Core, request: Request, target: Target, flow: Flow) -> Request:

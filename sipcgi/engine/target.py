@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sipcgi.flow import Flow
@@ -31,7 +31,7 @@ class Target:
     """The status of the local response when the flow turns out to be gone: an edge proxy says 430 (RFC 5626 5.3.1)."""
     binding: Binding | None = None
     """What it was made of, which a failure of its flow may end."""
-    others: list[Target] = field(default_factory=list)
+    others: Sequence[Target] = ()
     """Further flows to the same user agent, each to be tried when the one before it has failed (RFC 5626 7)."""
     reroute: Reroute | None = None
     """For a URI of ours: how it goes through the routes, instead of to its contacts."""

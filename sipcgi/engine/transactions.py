@@ -56,13 +56,12 @@ class Transactions:
 
     def receive(self, message: Request | Response, flow: Flow) -> None:
         """A message from the network. RFC 3261 17.1.3, 17.2.3."""
-        if type(message) is Response:
+        if isinstance(message, Response):
             client = self.clients.get(client_key(message))
             if client is not None:
                 client.received(message, flow)
             # else: RFC 6026 8.9: a response that matches no transaction is dropped, never forwarded
             return
-        assert type(message) is Request
         key = server_key(message)
         server = self.servers.get(key)
         if server is not None:

@@ -8,6 +8,7 @@ from sipcgi.flow import Flow
 from sipcgi.logs import AccessRecord
 from sipcgi.proxy.breadth import Breadth
 from sipcgi.proxy.loop import loop_hash
+from sipcgi.proxy.responses import Ends
 from sipcgi.sip import build
 from sipcgi.sip.message import Request, Response
 
@@ -41,20 +42,10 @@ class Server(Protocol):
 class Upstream:
     """A server transaction with the memory of what it was given to send. Raises ParseError (Max-Breadth)."""
 
-    __slots__ = (
-        "began",
-        "breadth",
-        "final",
-        "invite",
-        "log",
-        "logged",
-        "record",
-        "request",
-        "second",
-        "server",
-        "successes",
-        "timers",
-    )
+    final: int | None = None
+    """The status of the first final response."""
+    logged = False
+    second = ""
 
     def __init__(self, server: Server, request: Request, record: AccessRecord, timers: TimerQueue, log: Log) -> None:
         self.server = server
@@ -62,16 +53,13 @@ class Upstream:
         self.record = record
         self.timers = timers
         self.log = log
+        self.ends = Ends.of(request)
         self.began = timers.now()
         self.invite = request.method == "INVITE"
         self.breadth = Breadth.of(request)
         """How many branches may be active at once (RFC 5393 5.3)."""
-        self.final: int | None = None
-        """The status of the first final response."""
         self.successes: dict[str, bytes] = {}
         """The octets of each 2xx to an INVITE, by To tag: a repeated one leaves as the first did."""
-        self.logged = False
-        self.second = ""
 
     def share(self, outer: Upstream) -> None:
         """What is proxied inwards is the request that came: its time, its breadth, and its hash if it comes back."""
@@ -156,7 +144,7 @@ class Upstream:
             self.log.access(self.record)
 
 
-def access_record(request: Request, source: str) -> AccessRecord:
+def access_record(request: Request, source: str, call_id: str) -> AccessRecord:
     """What can be said of a transaction at its beginning."""
     headers = request.headers
     return AccessRecord(
@@ -165,7 +153,7 @@ def access_record(request: Request, source: str) -> AccessRecord:
         to=headers.get("to") or "",
         uri=request.uri,
         source=source,
-        call_id=headers.get("call-id") or "",
+        call_id=call_id,
     )
 
 

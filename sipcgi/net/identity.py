@@ -2,6 +2,7 @@
 
 import socket
 from collections.abc import Iterable
+from functools import lru_cache
 
 import trio
 
@@ -25,6 +26,8 @@ class Identity:
     def __init__(self) -> None:
         self.sent_bys: set[str] = set()
         self._ours: set[tuple[str, int | None]] = set()
+        self.is_ours = lru_cache(maxsize=1024)(self._is_ours)
+        """Whether one of our sockets answers to a host and port; no port is the default one of its transport."""
 
     def learn(self, endpoints: Iterable[Endpoint], names: set[str]) -> None:
         """Forgets everything else."""
@@ -36,7 +39,7 @@ class Identity:
             advertised = canonical(endpoint.sent_by.rpartition(":")[0])
             ports = {port, None} if port == DEFAULT_PORTS[endpoint.transport] else {port}
             self._ours.update((host, p) for host in {endpoint.local.host, advertised, *names} for p in ports)
+        self.is_ours.cache_clear()
 
-    def is_ours(self, host: str, port: int | None) -> bool:
-        """Whether one of our sockets answers to it; no port is the default one of its transport."""
+    def _is_ours(self, host: str, port: int | None) -> bool:
         return (canonical(host), port) in self._ours

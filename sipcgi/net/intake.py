@@ -104,5 +104,5 @@ def stamp(request: Request, flow: Flow) -> None:
     via, source = request.via, flow.remote
     if via.rport is not None:  # RFC 3581 section 4: received too, even if it says what sent-by says
         request.replace_top_via(via.with_(received=source.host.partition("%")[0], rport=source.port))
-    elif via.received is not None or (via.host != source.host and numeric(via.host) != source.host):
+    elif "received" in via.params or (via.host != source.host and numeric(via.host) != source.host):
         request.replace_top_via(via.with_(received=source.host.partition("%")[0]))  # RFC 3261 18.2.1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Generator, Sequence
 from collections.abc import Set as AbstractSet
+from functools import lru_cache
 from typing import NamedTuple
 
 import trio
@@ -81,10 +82,10 @@ class Resolver:
 
     def resolve_now(self, uri: SipUri) -> list[Target] | None:
         """The targets of an address or a name whose records are remembered; None for one that takes `resolve`."""
-        address = numeric(uri.params.get("maddr") or uri.host)
-        if address is not None:
-            transport = _asked(uri) or _WANTED[uri.scheme][0]
-            return [Target(transport, HostPort(address, uri.port or DEFAULT_PORTS[transport]))]
+        params = uri.params
+        direct = _direct(uri.scheme, params.get("maddr") or uri.host, uri.port, params.get("transport"))
+        if direct is not None:
+            return [direct]
         steps = self._locate(uri)
         try:
             questions = next(steps)
@@ -113,7 +114,7 @@ class Resolver:
 
     def _locate(self, uri: SipUri) -> Steps:
         host = canonical(uri.params.get("maddr") or uri.host)  # RFC 3263 section 4: TARGET
-        transport, wanted = _asked(uri), _WANTED[uri.scheme]
+        transport, wanted = _asked(uri.scheme, uri.params.get("transport")), _WANTED[uri.scheme]
         supported = self._transports()
         if transport is not None and transport not in supported:
             raise Unreachable(f"{host}: no socket of ours for {transport.lower()}")
@@ -222,15 +223,24 @@ class Resolver:
             return False
 
 
-def _asked(uri: SipUri) -> str | None:
-    """The transport that a URI names. RFC 3261 26.2.2: sips is TLS on whatever reliable transport."""
-    asked = (uri.params.get("transport") or "").lower()
-    if not asked:
+@lru_cache(maxsize=1024)
+def _direct(scheme: str, host: str, port: int | None, transport: str | None) -> Target | None:
+    """Where an address leads; None for a name. Raises Unreachable."""
+    address = numeric(host)
+    if address is None:
         return None
-    transport = (_SECURE if uri.scheme == "sips" else _TRANSPORTS).get(asked)
-    if transport is None:
-        raise Unreachable(f"{uri.scheme} over {asked} is not supported")
-    return transport
+    spoken = _asked(scheme, transport) or _WANTED[scheme][0]
+    return Target(spoken, HostPort(address, port or DEFAULT_PORTS[spoken]))
+
+
+def _asked(scheme: str, transport: str | None) -> str | None:
+    """The transport that a URI names. RFC 3261 26.2.2: sips is TLS on whatever reliable transport."""
+    if not transport:
+        return None
+    spoken = (_SECURE if scheme == "sips" else _TRANSPORTS).get(transport.lower())
+    if spoken is None:
+        raise Unreachable(f"{scheme} over {transport.lower()} is not supported")
+    return spoken
 
 
 def _trouble(host: str, answers: dict[Question, Answer]) -> str:

@@ -10,7 +10,7 @@ from sipcgi.flow import Flow, HostPort
 from sipcgi.net import tcp, udp
 from sipcgi.net.address import bracketed, canonical, numeric
 from sipcgi.net.complaint import Complaints, Log
-from sipcgi.net.endpoint import DEFAULT_PORTS, Endpoint, Listener, url
+from sipcgi.net.endpoint import DEFAULT_PORTS, CannotListen, Endpoint, Listener, url
 from sipcgi.net.holder import holder
 from sipcgi.net.identity import Identity, machine_names
 from sipcgi.net.intake import Intake, Receive
@@ -20,6 +20,7 @@ from sipcgi.net.scheme import Codings, codings
 from sipcgi.sip.message import Request, Response
 
 Key = tuple[str, HostPort]
+_MOST_WAYS = 4096
 _NO_SUCH_ADDRESS = frozenset({errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT})
 
 
@@ -43,13 +44,24 @@ class Transport:
         self.complaints = Complaints(log)
         self._failed = failed
         self._identity = Identity()
+        self.is_ours = self._identity.is_ours
+        """Whether an address or name of this machine with that port leads to us; None is the default port."""
         self._names: set[str] = set()
         self._sources = Sources()
         self._intake = Intake(receive, self._answer, self._identity.sent_bys, self.complaints, guard)
         self._pool: Pool | None = None
+        self._left_out: dict[str, dict[str, None]] = {}
+        """Link-local addresses, and the listeners that do without them."""
+        self._told: set[str] = set()
         self._asked: dict[Key, Endpoint] = {}
         self._endpoints: dict[Key, Endpoint] = {}
         self._choices: dict[tuple[str, bool], list[Endpoint]] = {}
+        self._ways: dict[HostPort, Flow] = {}
+        """The flows by UDP to those that something went to, as far as one socket alone leads there."""
+
+    def give_to(self, receive: Receive) -> None:
+        """What arrives, from now on."""
+        self._intake.receive = receive
 
     async def open(self, nursery: trio.Nursery, listeners: Iterable[Listener]) -> None:
         """Listens there and nowhere else: a later call opens what is new and closes what is no longer wanted.
@@ -73,8 +85,9 @@ class Transport:
             for endpoint in opened.values():
                 endpoint.close()
             cause = error.__cause__
-            if isinstance(cause, OSError) and cause.errno == errno.EADDRINUSE:
-                raise OSError(f"{error}: {await trio.to_thread.run_sync(holder, *key)}") from cause
+            in_use = isinstance(cause, OSError) and cause.errno == errno.EADDRINUSE
+            if in_use and isinstance(error, CannotListen):
+                raise CannotListen(listener, f"{error.why}: {await trio.to_thread.run_sync(holder, *key)}") from cause
             raise
         for key in self._asked.keys() - wanted.keys():
             self._asked.pop(key).close()
@@ -85,24 +98,34 @@ class Transport:
             if isinstance(endpoint, tcp.TcpEndpoint):
                 endpoint.codings = spoken[key]
         self._learn()
+        self._tell_left_out()
         for endpoint in opened.values():
             nursery.start_soon(endpoint.serve)
 
     async def _wanted(self, listeners: Iterable[Listener]) -> dict[Key, Listener]:
         """Each socket to have, with its listener; a wildcard yields to what is named."""
         wanted: dict[Key, Listener] = {}
+        self._left_out.clear()
         for listener in sorted(listeners, key=lambda one: numeric(one.host) in WILDCARDS):
             try:
                 hosts, left_out = await addresses(listener.host)
             except OSError as error:
-                raise OSError(f"{url(listener)}: {error.strerror or error}") from error
+                raise CannotListen(listener, error.strerror or str(error)) from error
             if left_out:
-                self.log.info(f"{url(listener)}: link-local addresses are left out: {', '.join(left_out)}")
+                self._left_out.setdefault(", ".join(left_out), {})[url(listener)] = None
             if not hosts:
                 self.log.info(f"{url(listener)}: there is no such address on this machine")
             for host in hosts:
                 wanted.setdefault((listener.scheme.upper(), HostPort(host, listener.port)), listener)
         return wanted
+
+    def _tell_left_out(self) -> None:
+        """Once for all listeners, and not again when the configuration was read again and nothing has changed."""
+        for hosts, urls in self._left_out.items():
+            text = f"{', '.join(urls)}: link-local addresses are left out: {hosts}"
+            if text not in self._told:
+                self.log.info(text)
+                self._told.add(text)
 
     def _bind(self, key: Key, listener: Listener, spoken: dict[Key, Codings]) -> Endpoint | None:
         """None for an address of a wildcard that the machine has, but does not let us use (yet)."""
@@ -116,17 +139,18 @@ class Transport:
                 sock = tcp.open_socket(host, port)
                 endpoint = tcp.TcpEndpoint(transport, sock, spoken[key], self._pool, self.complaints)
         except OSError as error:
-            text = f"{url(listener)}: {key[1]}: {error.strerror or error}"
+            text = f"{key[1]}: {error.strerror or error}"
             if numeric(listener.host) in WILDCARDS and error.errno in _NO_SUCH_ADDRESS:
-                self.log.warning(text)
+                self.log.warning(f"{url(listener)}: {text}")
                 return None
-            raise OSError(text) from error
+            raise CannotListen(listener, text) from error
         return endpoint
 
     def _learn(self) -> None:
         endpoints = list(self._asked.values())
         self._endpoints = {(endpoint.transport, endpoint.local): endpoint for endpoint in endpoints}
         self._choices.clear()
+        self._ways.clear()
         for endpoint in endpoints:
             self._choices.setdefault((endpoint.transport, ":" in endpoint.local.host), []).append(endpoint)
         self._identity.learn(endpoints, self._names)
@@ -165,6 +189,8 @@ class Transport:
         `name` is the domain that led there: over TLS, the server's certificate must be for it, and without a name
         for the address (RFC 3261 26.3.2.2). A WebSocket is only to be reached while it is connected to us.
         """
+        if transport == "UDP" and (way := self._ways.get(remote)) is not None:
+            return way
         host = numeric(remote.host)
         if host is None or not 0 < remote.port < 65536:
             raise Unreachable(f"{remote} is no address")
@@ -173,11 +199,18 @@ class Transport:
         choices = self._choices.get((transport, ":" in host))
         if not choices:
             raise Unreachable(f"{transport.lower()} {remote}: no socket of ours for it")
-        name = _certified(transport, name)
-        if transport != "UDP" and self._pool is not None and (flow := self._pool.find(transport, remote, name)):
-            return flow
-        endpoint = choices[0] if len(choices) == 1 else self._choose(choices, remote, sent_by)
-        return endpoint.flow(remote, name)
+        if transport != "UDP":
+            name = _certified(transport, name)
+            if self._pool is not None and (flow := self._pool.find(transport, remote, name)):
+                return flow
+        if len(choices) > 1:
+            return self._choose(choices, remote, sent_by).flow(remote, name)
+        flow = choices[0].flow(remote, name)
+        if transport == "UDP":
+            if len(self._ways) >= _MOST_WAYS:
+                self._ways.clear()
+            self._ways[remote] = flow
+        return flow
 
     def _choose(self, choices: list[Endpoint], remote: HostPort, sent_by: str) -> Endpoint:
         """The one that is named; else the one whose address the kernel would take, so that Via tells the truth; else
@@ -214,7 +247,7 @@ class Transport:
             host = numeric(maddr)
             if host is not None and (":" in host) == (":" in flow.local.host):
                 return Flow(flow.transport, flow.local, HostPort(host, via.port or 5060))
-        if via.rport is not None:  # received and rport are the source itself: net/intake saw to that
+        if "rport" in via.params:  # received and rport are the source itself: net/intake saw to that
             return flow
         port = via.port or 5060
         return flow if port == flow.remote.port else Flow(flow.transport, flow.local, HostPort(flow.remote.host, port))
@@ -231,10 +264,6 @@ class Transport:
         """host:port for Via, Record-Route and Contact; the address itself when that socket is closed."""
         endpoint = self._endpoints.get(flow[:2])
         return str(flow.local) if endpoint is None else endpoint.sent_by
-
-    def is_ours(self, host: str, port: int | None) -> bool:
-        """Whether an address or name of this machine with that port leads to us; None is the default port."""
-        return self._identity.is_ours(host, port)
 
 
 def _certified(transport: str, name: str | None) -> str | None:

@@ -6,7 +6,7 @@ The hot path: header lines that nothing changes are never made again.
 from __future__ import annotations
 
 from sipcgi.proxy.edits import after_vias, edited, is_empty
-from sipcgi.proxy.route import check_hops, is_loose
+from sipcgi.proxy.route import is_loose, spent
 from sipcgi.service import Edits
 from sipcgi.sip.address import parse_address
 from sipcgi.sip.grammar import split_list
@@ -32,7 +32,9 @@ def forward(
     Record-Route, Max-Forwards or Max-Breadth of the edits takes the place of ours. Raises ScriptError for edits that
     are not allowed, and ParseError for a Max-Forwards of 0, or one or a first Route that does not parse.
     """
-    check_hops(request)
+    hops = request.max_forwards
+    if hops == 0:
+        raise spent()
     printed: set[str] | tuple[str, ...] = ()
     body = request.body
     if edits is None or is_empty(edits):
@@ -45,7 +47,6 @@ def forward(
 
     # 16.6 item 3: one less, or 70
     if "max-forwards" not in printed:
-        hops = request.max_forwards
         if hops is None:
             at = after_vias(names)
             names.insert(at, "max-forwards")
@@ -83,8 +84,10 @@ def request_uri(text: str) -> str:
 
 def _put(names: list[str], lines: list[str], name: str, line: str) -> None:
     """One field of that name, in its place or after the Vias."""
-    at = names.index(name) if name in names else after_vias(names)
-    if name in names:
+    if name not in names:
+        at = after_vias(names)
+    else:
+        at = names.index(name)
         kept = [index for index, other in enumerate(names) if other != name]
         names[:], lines[:] = [names[index] for index in kept], [lines[index] for index in kept]
     names.insert(at, name)

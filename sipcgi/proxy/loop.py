@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from hashlib import blake2b
+from itertools import compress
+from operator import not_
 
 from sipcgi.errors import ParseError
 from sipcgi.sip.grammar import split_list
@@ -24,7 +26,7 @@ def loop_hash(request: Request) -> str:
     later. Raises ParseError.
     """
     headers = request.headers
-    lines = [line for name, line in zip(headers.names, headers.lines, strict=True) if name not in _OF_THE_HOP]
+    lines = compress(headers.lines, map(not_, map(_OF_THE_HOP.__contains__, headers.names)))
     text = "\n".join([request.uri, str(request.cseq.number), *lines])
     return blake2b(text.encode("utf-8", "surrogateescape"), digest_size=8).hexdigest()
 
@@ -35,11 +37,10 @@ def is_loop(request: Request, is_ours: Callable[[Via], bool]) -> bool:
     `is_ours` tells whether the sent-by of a Via is one that we put there. Vias of others are not looked into
     (RFC 5393 4.2.4). Our branches end with "." and the second part.
     """
-    names, lines = request.headers.names, request.headers.lines
-    if names.count("via") == 1 and "," not in lines[names.index("via")]:
-        return False  # the sender's own
+    if request.headers.one_via:
+        return False
     second = "." + loop_hash(request)
-    if not [line for line in lines if second in line]:
+    if not [line for line in request.headers.lines if second in line]:
         return False
     return any(second in value and _has_looped(value, second, is_ours) for value in request.headers.all("via"))
 

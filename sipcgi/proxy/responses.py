@@ -113,11 +113,17 @@ def upstream(response: Response, ends: Ends) -> Response:
     response. Raises ParseError when no Via is left: then it was meant for us.
     """
     if ends.ours:
-        if len(response.vias) > 1:  # 8.1.3.3
+        if response.relayed:  # 8.1.3.3
             raise ParseError("more than our Via: the response is for somebody else", header="via")
         return response
     names, lines = response.headers.names.copy(), response.headers.lines.copy()
-    _drop_top_via(names, lines)
+    at = names.index("via")
+    if "," in lines[at] and (rest := _after_the_first(lines[at])):
+        lines[at] = f"Via: {rest}"
+        return _between(ends, response, names, lines)
+    del names[at], lines[at]
+    if "via" not in names:
+        raise ParseError("no Via left: the response is for us", header="via")
     return _between(ends, response, names, lines)
 
 
@@ -130,23 +136,14 @@ def _between(ends: Ends, response: Response, names: list[str], lines: list[str])
     lines[names.index("from")] = ends.from_  # RFC 3261 8.2.6.2
     at = names.index("to")
     line, sent = lines[at], ends.to
-    if not line.startswith(sent) or line[len(sent) :][:5] not in ("", ";tag="):
+    if line != sent and not line.startswith(f"{sent};tag="):
         lines[at] = _restored(sent, response)
     return Response(response.status, response.reason, Headers.of(names, lines), response.body)
 
 
-def _drop_top_via(names: list[str], lines: list[str]) -> None:
-    """Takes the top Via out of the lists of a copy."""
-    at = names.index("via")
-    line = lines[at]
-    if "," in line:
-        values = split_list(line[line.index(":") + 1 :].replace("\r\n", " "))
-        if len(values) > 1:
-            lines[at] = f"Via: {', '.join(values[1:])}"
-            return
-    del names[at], lines[at]
-    if "via" not in names:
-        raise ParseError("no Via left: the response is for us", header="via")
+def _after_the_first(line: str) -> str:
+    """The further Vias of a field."""
+    return ", ".join(split_list(line[line.index(":") + 1 :].replace("\r\n", " "))[1:])
 
 
 def _restored(sent: str, response: Response) -> str:

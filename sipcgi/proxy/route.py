@@ -49,7 +49,7 @@ def preprocess(request: Request, is_ours: Callable[[SipUri], bool]) -> Preproces
         request = request.rerouted(_without(request, count, 0))
     if not own:
         return Preprocessed(request)
-    tokens = tuple(uri.user for uri in own if uri.user is not None)
+    tokens = tuple([uri.user for uri in own if uri.user is not None])
     return Preprocessed(request, tokens, f"{own[-1].host}:{own[-1].port or 5060}".lower())
 
 
@@ -69,7 +69,8 @@ def next_hop(request: Request, *, uri: str | None = None, edits: Edits | None = 
     the first Route is the next hop as well, for 16.6 item 6 makes it the Request-URI. Raises ParseError, with status
     483 when the request may go no further.
     """
-    check_hops(request)
+    if request.max_forwards == 0:
+        raise spent()
     target = request.target if uri is None else parse_uri(uri)
     hop = _first_route(request, edits) or target
     if target.scheme == "sips" and type(hop) is SipUri and hop.scheme == "sip":
@@ -77,10 +78,9 @@ def next_hop(request: Request, *, uri: str | None = None, edits: Edits | None = 
     return hop
 
 
-def check_hops(request: Request) -> None:
-    """16.3 item 3: with Max-Forwards 0 a request is not forwarded, even if it was for us. Raises ParseError."""
-    if request.max_forwards == 0:
-        raise ParseError("Max-Forwards is 0", status=483, header="max-forwards")
+def spent() -> ParseError:
+    """16.3 item 3: with Max-Forwards 0 a request is not forwarded, even if it was for us."""
+    return ParseError("Max-Forwards is 0", status=483, header="max-forwards")
 
 
 def _first_route(request: Request, edits: Edits | None) -> Uri | None:

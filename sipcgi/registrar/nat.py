@@ -27,27 +27,32 @@ def way_back(request: Request, contact: Address, flow: Flow) -> Flow | None:
       is that of a client which sends from one port and listens at another.
     """
     uri = contact.uri
-    if not isinstance(uri, SipUri) or "path" in request.headers:
+    if not isinstance(uri, SipUri) or "path" in request.headers.names:
         return None
     if flow.transport != "UDP":
         return flow if uri.scheme == "sip" or flow.transport in _SECURE else None
-    if uri.scheme != "sip" or len(request.vias) > 1:
+    if uri.scheme != "sip" or request.relayed:
         return None
     if "ob" in uri.params or ("reg-id" in contact.params and "+sip.instance" in contact.params):
         return flow
     if (uri.params.get("transport") or "udp").lower() != "udp":
         return None
     via = request.via
-    same = _host(uri.host) == _host(via.host) and (uri.port or _DEFAULT_PORT) == (via.port or _DEFAULT_PORT)
-    return flow if same and _changed(via, flow) else None
+    if (uri.port or _DEFAULT_PORT) != (via.port or _DEFAULT_PORT) or _differ(uri.host, via.host):
+        return None
+    return flow if _changed(via, flow) else None
 
 
 def _changed(via: Via, flow: Flow) -> bool:
     """Whether a NAT stands between the client that wrote `via` and us."""
-    host, remote = _host(via.host), _host(flow.remote.host)
-    if via.rport is not None:
-        return host != remote or (via.port or _DEFAULT_PORT) != flow.remote.port
-    return host != remote and _is_address(host)  # what a name stands for is not known here
+    moved = _differ(via.host, flow.remote.host)
+    if "rport" in via.params:
+        return moved or (via.port or _DEFAULT_PORT) != flow.remote.port
+    return moved and _is_address(_host(via.host))  # what a name stands for is not known here
+
+
+def _differ(one: str, other: str) -> bool:
+    return one != other and _host(one) != _host(other)
 
 
 def _host(text: str) -> str:

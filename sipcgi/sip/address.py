@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from collections.abc import Callable
 
 from sipcgi.errors import ParseError
 from sipcgi.sip.grammar import MAX_ELEMENT, TOKEN, end_of_quoted, quote, split_list, unquote
 from sipcgi.sip.params import NONE, Params
+from sipcgi.sip.remembered import Remembered
 from sipcgi.sip.uri import Uri, parse_uri
 
 _DISPLAY = TOKEN + " \t"
@@ -95,10 +96,5 @@ class Address:
         return hash(str(self))
 
 
-def parse_address(text: str) -> Address:
-    """`Address.parse`, remembered: the From of a call is the same in each of its messages. Raises ParseError."""
-    return _remembered(text) if len(text) < MOST_REMEMBERED else Address.parse(text)
-
-
-MOST_REMEMBERED = 256
-_remembered = lru_cache(maxsize=4096)(Address.parse)
+parse_address: Callable[[str], Address] = Remembered(Address.parse).__getitem__
+"""`Address.parse`, remembered: the From of a call is the same in each of its messages. Raises ParseError."""

@@ -1,6 +1,7 @@
 """Tokens, numbers, quoted strings and lists (RFC 3261 25.1), and every limit of the parser in one place."""
 
 import re
+from functools import lru_cache
 
 from sipcgi.errors import ParseError
 
@@ -35,6 +36,7 @@ def is_token(text: str) -> bool:
     return text != "" and not text.strip(TOKEN)
 
 
+@lru_cache(maxsize=1024)  # lengths, sequence numbers and hops are the same few
 def number(text: str, most: int = 2**32 - 1) -> int:
     """The value of one to ten ASCII digits. Raises ParseError for anything else and above `most`.
 

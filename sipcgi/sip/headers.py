@@ -125,15 +125,12 @@ class Headers:
         """Of lines that were cut at each CRLF, folded ones too. Raises ParseError."""
         if len(lines) > MAX_HEADERS:
             raise ParseError(f"more than {MAX_HEADERS} header fields", status=513)
-        headers = cls()
         try:
-            headers.names = _names(lines)
+            return cls.of(_names(lines), lines)
         except ParseError:
             # a line that continues the one before begins with a blank, as no name does (RFC 3261 7.3.1)
             lines = _unfolded(lines)
-            headers.names = _names(lines)
-        headers.lines = lines
-        return headers
+            return cls.of(_names(lines), lines)
 
     @classmethod
     def salvage(cls, lines: list[str]) -> Headers:
@@ -173,13 +170,12 @@ class Headers:
 
     def elements(self, name: str) -> list[str]:
         """The comma-separated elements over all fields of that name (RFC 3261 7.3.1). Raises ParseError."""
-        if name not in self.names:
-            return []
+        count = self.names.count(name)
+        if count <= 1 and name not in AUTHENTICATION:
+            return split_list(self.get(name) or "") if count else []
         values = self.all(name)
         if name in AUTHENTICATION:
             return values
-        if len(values) == 1:
-            return split_list(values[0])
         if sum(map(len, values)) > MAX_LIST_TEXT:
             raise ParseError(f"more than {MAX_LIST_TEXT} characters in a list", header=name)
         elements = []
@@ -188,6 +184,12 @@ class Headers:
             if len(elements) > MAX_LIST:
                 raise ParseError(f"more than {MAX_LIST} elements in a list", header=name)
         return elements
+
+    @property
+    def one_via(self) -> bool:
+        """Whether there is one Via, the sender's own. One with a comma in it may be taken for several."""
+        names = self.names
+        return names.count("via") == 1 and "," not in self.lines[names.index("via")]
 
     def count(self, name: str) -> int:
         return self.names.count(name)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
-from typing import NamedTuple, Self
+from typing import NamedTuple, NoReturn, Self
 
 from sipcgi.errors import ParseError
 from sipcgi.sip.address import Address, parse_address
 from sipcgi.sip.grammar import is_token, number, split_list
 from sipcgi.sip.headers import Headers
+from sipcgi.sip.lazy import lazy
 from sipcgi.sip.uri import Uri, parse_uri
-from sipcgi.sip.via import Via
+from sipcgi.sip.via import Via, parse_via
 
 
 class CSeq(NamedTuple):
@@ -42,48 +44,29 @@ class Message:
     ParseError, with the name of the field in its `header`, on each use while the field is missing or wrong.
     """
 
-    __slots__ = (
-        "_call_id",
-        "_contacts",
-        "_cseq",
-        "_from",
-        "_max_forwards",
-        "_routes",
-        "_to",
-        "_via",
-        "body",
-        "headers",
-    )
-
-    def __init__(self, headers: Headers, body: bytes = b"") -> None:
-        self.headers = headers
-        self.body = body
-        self._via: Via | None = None
-        self._from: Address | None = None
-        self._to: Address | None = None
-        self._call_id: str | None = None
-        self._cseq: CSeq | None = None
-        self._max_forwards: int | None = None
-        self._contacts: list[Address] | None = None
-        self._routes: list[Address] | None = None
+    headers: Headers
+    body: bytes
+    _parse_via: Callable[[str], Via] = staticmethod(Via.parse)
 
     @property
     def start_line(self) -> str:
         raise NotImplementedError
 
-    @property
+    @lazy
     def via(self) -> Via:
         """The top Via."""
-        via = self._via
-        if via is None:
-            value = self._value("via")
-            try:
-                if "," in value:
-                    value = (split_list(value) or [""])[0]
-                self._via = via = Via.parse(value)
-            except ParseError as error:
-                raise named(error, "via") from None
-        return via
+        value = self.headers.get("via") or self._missing("via")
+        try:
+            if "," in value:
+                value = (split_list(value) or [""])[0]
+            return self._parse_via(value)
+        except ParseError as error:
+            raise named(error, "via") from None
+
+    @lazy
+    def relayed(self) -> bool:
+        """Whether it came through somebody else: more than one Via. Raises ParseError."""
+        return not self.headers.one_via and len(self.vias) > 1
 
     @property
     def vias(self) -> list[Via]:
@@ -93,78 +76,59 @@ class Message:
         except ParseError as error:
             raise named(error, "via") from None
 
-    @property
+    @lazy
     def from_(self) -> Address:
-        address = self._from
-        if address is None:
-            self._from = address = self._address("from")
-        return address
+        return self._address("from")
 
-    @property
+    @lazy
     def to(self) -> Address:
-        address = self._to
-        if address is None:
-            self._to = address = self._address("to")
-        return address
+        return self._address("to")
 
-    @property
+    @lazy
     def call_id(self) -> str:
-        call_id = self._call_id
-        if call_id is None:
-            self._call_id = call_id = self._value("call-id")
-        return call_id
+        return self.headers.get("call-id") or self._missing("call-id")
 
-    @property
+    @lazy
     def cseq(self) -> CSeq:
-        cseq = self._cseq
-        if cseq is None:
-            try:
-                self._cseq = cseq = CSeq.parse(self._value("cseq"))
-            except ParseError as error:
-                raise named(error, "cseq") from None
-        return cseq
+        try:
+            return CSeq.parse(self.headers.get("cseq") or self._missing("cseq"))
+        except ParseError as error:
+            raise named(error, "cseq") from None
 
-    @property
+    @lazy
     def max_forwards(self) -> int | None:
         """RFC 3261 20.22: 0 to 255; None without the field."""
-        hops = self._max_forwards
-        if hops is None and (value := self.headers.get("max-forwards")) is not None:
-            try:
-                self._max_forwards = hops = number(value, 255)
-            except ParseError as error:
-                raise named(error, "max-forwards") from None
-        return hops
+        value = self.headers.get("max-forwards")
+        try:
+            return value if value is None else number(value, 255)
+        except ParseError as error:
+            raise named(error, "max-forwards") from None
 
-    @property
+    @lazy
     def contacts(self) -> list[Address]:
         """All Contacts; a "*" (RFC 3261 10.2.2) is not an address: ask headers for it before."""
-        if self._contacts is None:
-            self._contacts = self._addresses("contact")
-        return self._contacts
+        return self._addresses("contact")
 
-    @property
+    @lazy
     def routes(self) -> list[Address]:
-        if self._routes is None:
-            self._routes = self._addresses("route")
-        return self._routes
+        return self._addresses("route")
 
     @property
     def record_routes(self) -> list[Address]:
         return self._addresses("record-route")
 
-    def _value(self, name: str) -> str:
-        value = self.headers.get(name)
-        if not value:
-            raise ParseError(f"no {name}" if value is None else f"empty {name}", header=name)
-        return value
+    def _missing(self, name: str) -> NoReturn:
+        raise ParseError(f"{'no' if name not in self.headers else 'empty'} {name}", header=name)
 
     def _address(self, name: str) -> Address:
         try:
-            return parse_address(self._value(name))
+            return parse_address(self.headers.get(name) or self._missing(name))
         except ParseError as error:
             raise named(error, name) from None
 
     def _addresses(self, name: str) -> list[Address]:
+        if name not in self.headers.names:
+            return []
         try:
             return [parse_address(element) for element in self.headers.elements(name)]
         except ParseError as error:
@@ -179,9 +143,9 @@ class Message:
         spelling, _, value = lines[at].partition(":")
         text = str(via)
         if "," in value:
-            text = ", ".join([text, *split_list(self._value("via"))[1:]])
+            text = ", ".join([text, *split_list(self.headers.get("via") or "")[1:]])
         lines[at] = f"{spelling}: {text}"
-        self._via = via
+        self.via = via
 
     def copy(self) -> Self:
         """A message of its own, to be changed before anybody else sees it."""
@@ -207,24 +171,20 @@ class Message:
 class Request(Message):
     """A request (RFC 3261 7.1); `uri` is the Request-URI as text, `target` its typed value."""
 
-    __slots__ = ("_target", "method", "uri")
-
     def __init__(self, method: str, uri: str, headers: Headers, body: bytes = b"") -> None:
-        super().__init__(headers, body)
         self.method = method
         self.uri = uri
-        self._target: Uri | None = None
+        self.headers = headers
+        self.body = body
 
     @property
     def start_line(self) -> str:
         return f"{self.method} {self.uri} SIP/2.0"
 
-    @property
+    @lazy
     def target(self) -> Uri:
         """The Request-URI. Raises ParseError."""
-        if self._target is None:
-            self._target = parse_uri(self.uri)
-        return self._target
+        return parse_uri(self.uri)
 
     def copy(self) -> Request:
         return Request(self.method, self.uri, self.headers.copy(), self.body)
@@ -241,9 +201,14 @@ class Request(Message):
 
     def rerouted(self, headers: Headers, uri: str | None = None) -> Request:
         """The same with other Routes and perhaps another Request-URI: what else was parsed stays parsed."""
-        request = Request(self.method, self.uri if uri is None else uri, headers, self.body)
-        request._via, request._from, request._to = self._via, self._from, self._to
-        request._call_id, request._cseq, request._max_forwards = self._call_id, self._cseq, self._max_forwards
+        request = Request.__new__(Request)
+        known = request.__dict__
+        known.update(self.__dict__)
+        known.pop("routes", None)
+        request.headers = headers
+        if uri is not None:
+            request.uri = uri
+            known.pop("target", None)
         return request
 
     def __eq__(self, other: object) -> bool:
@@ -257,12 +222,13 @@ class Request(Message):
 class Response(Message):
     """A response (RFC 3261 7.2)."""
 
-    __slots__ = ("reason", "status")
+    _parse_via = staticmethod(parse_via)  # a request has a Via of its own, but those that answer it the same
 
     def __init__(self, status: int, reason: str, headers: Headers, body: bytes = b"") -> None:
-        super().__init__(headers, body)
         self.status = status
         self.reason = reason
+        self.headers = headers
+        self.body = body
 
     @property
     def start_line(self) -> str:

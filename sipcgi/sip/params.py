@@ -3,31 +3,27 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 
 from sipcgi.errors import ParseError
 from sipcgi.sip.grammar import MAX_PARAMETERS, end_of_quoted, is_token, split_outside
 
 # What nearly every message has: token names, values without quotes and blanks. One pass in C decides that.
 # Values are taken wider than gen-value (RFC 3261 25.1), for "/", "=" and more are seen in them.
-_PLAIN = re.compile(r"(?:;[A-Za-z0-9\-.!%*_+`'~]+(?:=[^\x00-\x20\x7f\",;<>]+)?)*")
+_PLAIN = re.compile(r"(?:;[A-Za-z0-9\-.!%*_+`'~]++(?:=[^\x00-\x20\x7f\",;<>]++)?+)*+")
 # RFC 3261 25.1: paramchar, also in names
-_URI = re.compile(r"(?:;[A-Za-z0-9\-_.!~*'()%\[\]/:&+$]+(?:=[A-Za-z0-9\-_.!~*'()%\[\]/:&+$]+)?)*")
-
-Fields = dict[str, tuple[str, str | None]]
-"""Lower-case name: name as spelt, value or None."""
+_URI = re.compile(r"(?:;[A-Za-z0-9\-_.!~*'()%\[\]/:&+$]++(?:=[A-Za-z0-9\-_.!~*'()%\[\]/:&+$]++)?+)*+")
 
 
-class Params:
-    """Ordered parameters, never changed after they are made; names are compared without case, spelling is kept.
+class Params(dict[str, str]):
+    """Ordered parameters by their names in lower case, never changed after they are made.
 
-    Values are the text as it stands, quotes and escapes included.
+    Values are the text as it stands, quotes and escapes included; "" for none. `text` is all of it, as it was spelt.
     """
 
-    __slots__ = ("_fields",)
+    __slots__ = ("text",)
 
-    def __init__(self, fields: Fields | None = None) -> None:
-        self._fields = fields or {}
+    def __init__(self, text: str = "") -> None:
+        self.text = text
 
     @classmethod
     def parse(cls, text: str) -> Params:
@@ -36,7 +32,7 @@ class Params:
             return NONE
         if _PLAIN.fullmatch(text) is None:
             return cls._parse_slowly(text)
-        return cls(_fields(text[1:].split(";")))
+        return _made(text, text[1:].split(";"))
 
     @classmethod
     def parse_uri(cls, text: str) -> Params:
@@ -45,7 +41,7 @@ class Params:
             return NONE
         if _URI.fullmatch(text) is None:
             raise ParseError(f"bad URI parameter in {text[:80]!r}")
-        return cls(_fields(text[1:].split(";")))
+        return _made(text, text[1:].split(";"))
 
     @classmethod
     def _parse_slowly(cls, text: str) -> Params:
@@ -60,60 +56,62 @@ class Params:
             if not is_token(name) or (equals and not quoted and _PLAIN.fullmatch(f";{name}={value}") is None):
                 raise ParseError(f"bad parameter {piece[:80]!r}")
             pieces[index] = name + equals + value
-        return cls(_fields(pieces))
-
-    def get(self, name: str) -> str | None:
-        """The value of a parameter named in lower case: "" when it has none, None when it is absent."""
-        field = self._fields.get(name)
-        return None if field is None else field[1] or ""
+        return _made("".join([f";{piece}" for piece in pieces]), pieces)
 
     def with_(self, name: str, value: str | None = None) -> Params:
         """The same with `name` set, in its place or at the end."""
-        return Params({**self._fields, name.lower(): (name, value)})
+        lower = name.lower()
+        spelt = {**self._spelt(), lower: name if value is None else f"{name}={value}"}
+        return _joined(spelt, {**self, lower: value or ""})
 
     def with_values(self, values: dict[str, str]) -> Params:
         """The same with each of those, named in lower case, set like that."""
-        return Params({**self._fields, **{name: (name, value) for name, value in values.items()}})
+        spelt = {**self._spelt(), **{name: f"{name}={value}" for name, value in values.items()}}
+        return _joined(spelt, {**self, **values})
 
     def without(self, *names: str) -> Params:
         """The same without those, named in lower case."""
-        return Params({name: field for name, field in self._fields.items() if name not in names})
+        spelt = {name: piece for name, piece in self._spelt().items() if name not in names}
+        return _joined(spelt, {name: self[name] for name in spelt})
 
-    def items(self) -> Iterator[tuple[str, str]]:
-        """Names in lower case and values, "" for none."""
-        return ((name, value or "") for name, (_, value) in self._fields.items())
-
-    def __contains__(self, name: str) -> bool:
-        return name in self._fields
-
-    def __len__(self) -> int:
-        return len(self._fields)
+    def _spelt(self) -> dict[str, str]:
+        """Each as it was spelt, by its name in lower case."""
+        return dict(zip(self, split_outside(self.text, ";")[1:], strict=True))
 
     def __str__(self) -> str:
-        return "".join([f";{name}" if value is None else f";{name}={value}" for name, value in self._fields.values()])
+        return self.text
 
     def __repr__(self) -> str:
         return f"Params({str(self)!r})"
 
     def __eq__(self, other: object) -> bool:
         """Equal spelling in equal order; the comparison of URIs is uri.equivalent."""
-        return isinstance(other, Params) and list(self._fields.values()) == list(other._fields.values())
+        return isinstance(other, Params) and self.text == other.text
 
-    def __hash__(self) -> int:
-        return hash(str(self))
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+    def __hash__(self) -> int:  # type: ignore[override]
+        return hash(self.text)
 
 
-def _fields(pieces: list[str]) -> Fields:
-    """Of `name=value` and `name`. Raises ParseError."""
+def _made(text: str, pieces: list[str]) -> Params:
+    """Of `name=value` and `name`, which `text` has. Raises ParseError."""
     if len(pieces) > MAX_PARAMETERS:
         raise ParseError(f"more than {MAX_PARAMETERS} parameters")
-    fields: Fields = {}
+    params = Params(text)
     for piece in pieces:
         name, _, value = piece.partition("=")  # with "=" there is a value: the callers have seen to that
-        fields[name.lower()] = (name, value or None)
-    if len(fields) != len(pieces):
+        params[name.lower()] = value
+    if len(params) != len(pieces):
         raise ParseError("parameter given twice")  # RFC 3261 7.3.1, 19.1.1
-    return fields
+    return params
+
+
+def _joined(spelt: dict[str, str], values: dict[str, str]) -> Params:
+    params = Params("".join([f";{piece}" for piece in spelt.values()]))
+    params.update(values)
+    return params
 
 
 NONE = Params()

@@ -59,7 +59,7 @@ def parse_head(head: bytes) -> tuple[Request | Response, int | None]:
 
     Raises MessageError.
     """
-    if len(head) > MAX_HEAD or head.count(b"\r\n") > MAX_LINES:
+    if len(head) > 2 * MAX_LINES and (len(head) > MAX_HEAD or head.count(b"\r\n") > MAX_LINES):
         raise too_long(head)
     start_line, *lines = text = _lines(head)
     try:
@@ -69,7 +69,7 @@ def parse_head(head: bytes) -> tuple[Request | Response, int | None]:
         if not names >= _MANDATORY:
             missing = sorted(_MANDATORY - names)
             raise ParseError(f"no {', '.join(missing)}", header=missing[0])
-        if len(names) != len(headers.names):
+        if len(headers.names) - len(names) >= headers.names.count("via"):  # there is more than Vias that occurs again
             _refuse_twice(headers)
         length = _content_length(headers)
         cseq = message.cseq
@@ -101,9 +101,9 @@ def _start(line: str) -> Request | Response:
     """Request-Line or Status-Line (RFC 3261 7.1, 7.2)."""
     if line[:8].upper() == "SIP/2.0 ":
         status, space, reason = line[8:].partition(" ")
-        if not space or len(status) != 3 or not 100 <= number(status) <= 699:
+        if not space or len(status) != 3 or not 100 <= (code := number(status)) <= 699:
             raise ParseError(f"bad status line {line[:80]!r}")
-        return Response(int(status), reason, _EMPTY)
+        return Response(code, reason, _EMPTY)
     words = line.split(" ")
     if len(words) != 3:
         raise ParseError(f"bad start line {line[:80]!r}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from functools import lru_cache
 from ipaddress import AddressValueError, IPv4Address, IPv6Address
 from typing import Any
@@ -11,13 +12,14 @@ from urllib.parse import unquote as _percent_decode
 from sipcgi.errors import ParseError
 from sipcgi.sip.grammar import ALPHANUM, MAX_ELEMENT, number
 from sipcgi.sip.params import NONE, Params
+from sipcgi.sip.remembered import Remembered
 
 _UNRESERVED = ALPHANUM + "-_.!~*'()"
 _USER = _UNRESERVED + "&=+$,;?/"  # RFC 3261 25.1: user
 # "#" and non-ASCII ought to be escaped, but phones send "*21#" as it was dialled
-_USER_TEXT = re.compile(r"(?:[A-Za-z0-9\-_.!~*'()&=+$,;?/#]|%[0-9A-Fa-f]{2})+")
-_PASSWORD_TEXT = re.compile(r"(?:[A-Za-z0-9\-_.!~*'()&=+$,]|%[0-9A-Fa-f]{2})*")
-_HEADERS_TEXT = re.compile(r"(?:[A-Za-z0-9\-_.!~*'()\[\]/?:+$&=]|%[0-9A-Fa-f]{2})+")
+_USER_TEXT = re.compile(r"(?:[A-Za-z0-9\-_.!~*'()&=+$,;?/#]++|%[0-9A-Fa-f]{2})++")
+_PASSWORD_TEXT = re.compile(r"(?:[A-Za-z0-9\-_.!~*'()&=+$,]++|%[0-9A-Fa-f]{2})*+")
+_HEADERS_TEXT = re.compile(r"(?:[A-Za-z0-9\-_.!~*'()\[\]/?:+$&=]++|%[0-9A-Fa-f]{2})++")
 _BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 # hostname of RFC 3261 25.1, and "_", which hosts of container networks have
 _HOSTNAME = re.compile(
@@ -88,7 +90,7 @@ def escape(text: str) -> str:
 class SipUri:
     """A SIP or SIPS URI (RFC 3261 19.1.1), never changed after it is made. Equality is that of the text."""
 
-    __slots__ = ("_text", "headers", "host", "params", "password", "port", "scheme", "user")
+    __slots__ = ("_text", "address", "headers", "host", "params", "password", "port", "scheme", "user")
 
     def __init__(
         self,
@@ -107,6 +109,8 @@ class SipUri:
         self.password = password
         self.host = host
         """As in the text; an IPv6 address with its brackets."""
+        self.address = _ipv6(host) if host[:1] == "[" else host.lower()
+        """The host in lower case, an IPv6 address without brackets and in its one spelling (RFC 5954 section 4)."""
         self.port = port
         self.params = params
         self.headers = headers
@@ -140,15 +144,9 @@ class SipUri:
         return uri
 
     @property
-    def address(self) -> str:
-        """The host in lower case, an IPv6 address without brackets and in its one spelling (RFC 5954 section 4)."""
-        host = self.host
-        return _ipv6(host) if host[0] == "[" else host.lower()
-
-    @property
     def aor(self) -> str:
         """The canonical address-of-record (RFC 3261 10.3 item 5) without scheme: `user@host`, user unescaped."""
-        host = f"[{self.address}]" if self.host[0] == "[" else self.host.lower()
+        host = f"[{self.address}]" if self.host[0] == "[" else self.address
         return host if self.user is None else f"{unescape(self.user)}@{host}"
 
     def with_(self, **changes: Any) -> SipUri:
@@ -259,11 +257,6 @@ class OtherUri:
 Uri = SipUri | TelUri | OtherUri
 
 
-def parse_uri(text: str) -> Uri:
-    """Any absolute URI. Raises ParseError."""
-    return _parse_cached(text) if len(text) < 256 else _parse(text)
-
-
 def _parse(text: str) -> Uri:
     if len(text) > MAX_ELEMENT:
         raise ParseError(f"URI too long: {text[:80]!r}")
@@ -275,7 +268,8 @@ def _parse(text: str) -> Uri:
     return OtherUri.parse(text)
 
 
-_parse_cached = lru_cache(maxsize=4096)(_parse)
+parse_uri: Callable[[str], Uri] = Remembered(_parse).__getitem__
+"""Any absolute URI. Raises ParseError."""
 
 
 def equivalent(a: Uri, b: Uri) -> bool:

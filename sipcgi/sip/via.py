@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from sipcgi.errors import ParseError
 from sipcgi.sip.grammar import MAX_ELEMENT, is_token, number
 from sipcgi.sip.params import NONE, Params
+from sipcgi.sip.remembered import Remembered
 from sipcgi.sip.uri import parse_hostport
 
 _TRANSPORTS = ("UDP", "TCP", "TLS", "WS", "WSS", "SCTP", "TLS-SCTP")
@@ -15,7 +18,7 @@ _DEFAULT_PORTS = {"TLS": 5061, "TLS-SCTP": 5061, "WS": 80, "WSS": 443}
 class Via:
     """One Via element, never changed after it is made."""
 
-    __slots__ = ("host", "params", "port", "protocol", "transport")
+    __slots__ = ("host", "params", "port", "protocol", "sent_by", "transport")
 
     def __init__(
         self, protocol: str, transport: str, host: str, port: int | None = None, params: Params = NONE
@@ -28,6 +31,8 @@ class Via:
         """As in the text; an IPv6 address with its brackets."""
         self.port = port
         self.params = params
+        self.sent_by = f"{host.lower()}:{_DEFAULT_PORTS.get(transport, 5060) if port is None else port}"
+        """`host:port` to compare (RFC 3261 18.1.2, 17.2.3): lower case, the default port made explicit."""
 
     @classmethod
     def parse(cls, text: str) -> Via:
@@ -36,13 +41,13 @@ class Via:
             raise ParseError(f"Via too long: {text[:80]!r}", header="via")
         head, _, rest = text.partition(" ")
         known = _KNOWN.get(head)
-        if known is None or " " in rest or "\t" in rest or rest[-1:] == ")":
-            return cls._parse_slowly(text)
-        at = rest.find(";")
-        if at < 0:
-            return cls(*known, *parse_hostport(rest))
-        host, port = parse_hostport(rest[:at])
-        return cls(known[0], known[1], host, port, Params.parse(rest[at:]))
+        sent_by, semicolon, params = rest.partition(";")
+        if known is not None:
+            try:
+                return cls(*known, *parse_hostport(sent_by), Params.parse(semicolon + params))
+            except ParseError:
+                pass
+        return cls._parse_slowly(text)
 
     @classmethod
     def _parse_slowly(cls, text: str) -> Via:
@@ -80,12 +85,6 @@ class Via:
         value = self.params.get("rport")
         return value if value is None else number(value or "0", 65535)
 
-    @property
-    def sent_by(self) -> str:
-        """`host:port` to compare (RFC 3261 18.1.2, 17.2.3): lower case, the default port made explicit."""
-        port = self.port
-        return f"{self.host.lower()}:{_DEFAULT_PORTS.get(self.transport, 5060) if port is None else port}"
-
     def with_(self, *, received: str | None = None, rport: int | None = None) -> Via:
         """The same with `received` and a value for `rport` (RFC 3261 18.2.1, RFC 3581 section 4)."""
         values = {}
@@ -107,3 +106,7 @@ class Via:
 
     def __hash__(self) -> int:
         return hash(str(self))
+
+
+parse_via: Callable[[str], Via] = Remembered(Via.parse, 1024).__getitem__
+"""`Via.parse`, remembered: ours is the same in each response of a branch. Raises ParseError."""

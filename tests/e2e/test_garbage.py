@@ -26,7 +26,7 @@ def told(number, frame):
     gc.set_debug(0)
     print("cycles:", " ".join(kinds), flush=True)
 
-signal.signal(signal.SIGUSR1, told)
+signal.signal(signal.SIGUSR2, told)
 gc.set_threshold = lambda *numbers: gc.disable()
 real = gc.collect
 gc.collect = lambda *generation: 0 if generation else real()
@@ -75,7 +75,7 @@ def server(serve: Callable[..., Server], authority: Authority, tmp_path: Path) -
 def cycles(server: Server) -> list[str]:
     """The kinds of objects in cycles that nobody needs any more."""
     told = len(server.lines("cycles:"))
-    server.signal(signal.SIGUSR1)
+    server.signal(signal.SIGUSR2)
     return server.wait_for("cycles:", number=told + 1).split()[1:]
 
 

@@ -5,6 +5,7 @@ from world import World
 
 from sipcgi.cgi.routes import Route
 from sipcgi.hosts.base import Outcome
+from sipcgi.profile import Limits, Profile
 
 PROXY = "CGI-PROXY-REQUEST sip:bob@192.0.2.20 SIP/2.0\n\n"
 CRASH = Outcome(stdout=b"SIP/2.0 200 OK\n\n", status=3)
@@ -334,3 +335,23 @@ def test_a_bug_that_shows_after_a_run_costs_one_request(world: World, monkeypatc
     second = alice.calls_up("sip:bob@example.com")
     world.run(2.0)
     assert second.statuses == [486]
+
+
+@pytest.mark.parametrize(
+    ("outcome", "text"),
+    [
+        (Outcome(signal=24, limit="cpu"), "used more than 2 s of processor time"),
+        (Outcome(signal=9, limit="memory"), "used more than 1000 octets of memory"),
+        (Outcome(signal=9), "killed by a signal"),
+    ],
+)
+def test_the_log_names_the_limit_that_a_script_reached(world: World, outcome: Outcome, text: str) -> None:
+    alice = world.phone("alice")
+    world.script("invite.sh", outcome)
+    world.routes(fallback=Route(script="", profile=Profile(Limits(cpu=2, memory=1000))))
+    call = alice.calls_up("sip:bob@example.com")
+    world.run(1.0)
+    assert call.statuses == [500]
+    (line,) = world.lines("script")
+    assert text in line
+    assert ("raise `limits." in line) == bool(outcome.limit)

@@ -20,6 +20,21 @@ async def test_a_wildcard_opens_one_socket_for_each_address(transport, nursery, 
     assert b"udp://0.0.0.0:0: link-local addresses are left out: fe80::1%eth0" in log.take()
 
 
+async def test_what_is_left_out_is_said_once_and_not_before_an_error(transport, nursery, monkeypatch, log, Listener):
+    async def addresses(host):
+        return ["127.0.0.1"], ["fe80::1%eth0"]
+
+    monkeypatch.setattr(room, "addresses", addresses)
+    both = [Listener("udp", "0.0.0.0"), Listener("tcp", "0.0.0.0")]
+    with pytest.raises(OSError, match="no certificate"):
+        await transport.open(nursery, [*both, Listener("tls", "0.0.0.0")])
+    assert log.take() == b""
+    for _ in range(2):
+        await transport.open(nursery, both)
+    (line,) = log.take().splitlines()
+    assert line.endswith(b" info udp://0.0.0.0:0, tcp://0.0.0.0:0: link-local addresses are left out: fe80::1%eth0")
+
+
 async def test_of_several_sockets_the_one_that_the_kernel_would_take(transport, nursery, Listener, local):
     await transport.open(nursery, [Listener(host="127.0.0.2"), Listener(host="127.0.0.1")])
     flow = transport.flow_to("UDP", HostPort("127.0.0.9", 5060))
@@ -30,6 +45,22 @@ async def test_of_several_sockets_the_one_that_the_kernel_would_take(transport, 
 async def test_none_of_them_is_what_the_kernel_would_take(transport, nursery, Listener):
     await transport.open(nursery, [Listener(host="127.0.0.2"), Listener(host="127.0.0.3")])
     assert transport.flow_to("UDP", HostPort("127.0.0.9", 5060)).local.host == "127.0.0.2"
+
+
+async def test_the_way_to_a_peer_is_remembered(transport, nursery, Listener, local, monkeypatch):
+    monkeypatch.setattr("sipcgi.net.transport._MOST_WAYS", 2)
+    listener = Listener(host="127.0.0.2")
+    await transport.open(nursery, [listener])
+    peers = [HostPort("127.0.0.9", port) for port in (5060, 5061, 5062)]
+    ways = [transport.flow_to("UDP", peer) for peer in peers]
+    assert [way.remote for way in ways] == peers
+    assert transport.flow_to("UDP", peers[2]) is ways[2]
+    assert transport.flow_to("UDP", peers[0]) is not ways[0]
+    await transport.open(nursery, [listener, Listener(host="127.0.0.3")])
+    assert transport.flow_to("UDP", peers[2], sent_by=str(local(transport, 1))).local.host == "127.0.0.3"
+    transport.close()
+    with pytest.raises(Unreachable):
+        transport.flow_to("UDP", peers[2])
 
 
 @pytest.mark.rfc("5658", "3.2")

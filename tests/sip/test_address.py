@@ -1,9 +1,10 @@
 import pytest
 
 from sipcgi.errors import ParseError
-from sipcgi.sip.address import MOST_REMEMBERED, Address, parse_address
+from sipcgi.sip.address import Address, parse_address
 from sipcgi.sip.grammar import MAX_ELEMENT
 from sipcgi.sip.params import Params
+from sipcgi.sip.remembered import LONGEST
 from sipcgi.sip.uri import parse_uri
 
 
@@ -89,7 +90,7 @@ def test_lists() -> None:
 
 def test_what_is_short_is_remembered() -> None:
     assert parse_address("Bob <sip:b@c>") is parse_address("Bob <sip:b@c>")
-    long = f"{'x' * MOST_REMEMBERED} <sip:b@c>"
+    long = f"{'x' * LONGEST} <sip:b@c>"
     assert parse_address(long) == Address.parse(long)
     assert parse_address(long) is not parse_address(long)
 

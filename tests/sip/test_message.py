@@ -186,7 +186,7 @@ def test_changed_copies_of_a_response() -> None:
 
 
 def test_the_base_is_no_message() -> None:
-    message = Message(headers())
+    message = Message()
     with pytest.raises(NotImplementedError):
         message.copy()
     with pytest.raises(NotImplementedError):

@@ -2,7 +2,8 @@ import pytest
 
 from sipcgi.errors import ParseError
 from sipcgi.sip.grammar import MAX_ELEMENT
-from sipcgi.sip.via import Via
+from sipcgi.sip.remembered import LONGEST
+from sipcgi.sip.via import Via, parse_via
 
 
 @pytest.mark.rfc("3261", "20.42")
@@ -108,3 +109,11 @@ def test_equality() -> None:
     assert hash(Via.parse("SIP/2.0/UDP host")) == hash(Via("SIP/2.0", "UDP", "host"))
     assert Via.parse("SIP/2.0/UDP host") != "SIP/2.0/UDP host"
     assert repr(Via("SIP/2.0", "UDP", "host", 1)) == "Via('SIP/2.0/UDP host:1')"
+
+
+def test_parsing_is_remembered() -> None:
+    text = "SIP/2.0/UDP host;branch=z9hG4bK1"
+    assert parse_via(text) is parse_via(text)
+    long = f"SIP/2.0/UDP host;branch={'x' * LONGEST}"
+    assert parse_via(long) == parse_via(long)
+    assert parse_via(long) is not parse_via(long)
