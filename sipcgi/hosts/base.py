@@ -1,7 +1,7 @@
 """What a script host is asked (Invocation), what it answers (Outcome), and the seam itself (ScriptHost)."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from sipcgi.profile import EXECUTED, PLAIN, Hosting, Profile
@@ -19,9 +19,14 @@ class Invocation:
     """The working directory: the script's own folder (RFC 3050 6.1)."""
     environment: dict[str, str]
     """All of it (RFC 3050 5.5); the host adds nothing."""
+    common: Mapping[str, str] = field(default_factory=dict)
+    """What of it is the same for each run of the script: the environment of a parent that it is forked from."""
     stdin: bytes = b""
+    given: dict[int, int] = field(default_factory=dict)
+    """Descriptors of ours by the number that the script gets them as (hosts/wire.GIVEN: a standard input instead of
+    `stdin`, a control socket, the opened script). They are the host's from `start` on, which closes them."""
     timeout: float = 5.0
-    """Seconds, from `start` on, after which the run is ended."""
+    """Seconds, from `start` on, after which the run is ended; math.inf: never."""
     max_output: int = 1024 * 1024
     """Octets on standard output; one more ends the run."""
     script: str = ""
@@ -30,6 +35,8 @@ class Invocation:
     hosting: Hosting = EXECUTED
     max_running: int | None = None
     """Runs of this name at once; None: as many as of any."""
+    resident: bool = False
+    """A program that goes on: what it prints is for the log, like its standard error."""
     refusable: bool = False
     """Whether it is for a new request, which can be refused when too much is asked."""
 
@@ -43,6 +50,8 @@ class Outcome:
     """Exit status, None where there is none."""
     signal: int | None = None
     """Number of the signal that killed it."""
+    limit: str = ""
+    """For which of its limits (sipcgi.profile.Limits), where that is known."""
     timed_out: bool = False
     ended: bool = False
     """By `Run.end`."""
@@ -55,9 +64,10 @@ class Outcome:
     wall: float = 0.0
     """Seconds from `start` to the end."""
     cpu: float = 0.0
-    """Seconds, of the script and the children it waited for."""
+    """Seconds, of the script and the children it waited for; of all its processes where a control group counts them."""
     peak_kib: int = 0
-    """Largest resident set of one of its processes, never less than the launcher's own (about 10 MiB)."""
+    """Memory of all its processes together where a control group counts it, else the largest resident set of one of
+    them, which is never less than the launcher's own (about 12 MiB)."""
 
     @property
     def complete(self) -> bool:

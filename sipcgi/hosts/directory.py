@@ -106,7 +106,8 @@ class ScriptDirectory:
             usable = [name for name in names if self._counts(name, stem)]
             rivals = [name for name in usable if os.path.join(self.path, name) not in routed]
             if len(rivals) > 1:
-                text = f"{' and '.join(rivals)} have the same name: {usable[0]} runs; rename or delete the others"
+                text = f"{' and '.join(rivals)} have the same name, and stand for the same requests: "
+                text += f"{usable[0]} alone runs; rename or delete the others, or name each in a route"
                 problems.append(Problem(text))
             path = os.path.join(self.path, stem)
             if stem in names and stem not in usable and path not in routed and _head(path).startswith(b"#!"):

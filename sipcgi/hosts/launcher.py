@@ -1,11 +1,12 @@
 """The small process that starts the scripts, so that the server, which is large, never forks (hosts/exec starts it).
 
-    python -I -S launcher.py DESCRIPTOR
+    python -I -S launcher.py DESCRIPTOR MARK ENDING
 
 It is single threaded, uses the standard library alone, and lives as long as the socket that DESCRIPTOR names: when the
-server is gone, it ends what runs and goes too. Orders and reports: hosts/wire.
+server is gone, it ends what runs and goes too. Orders and reports: hosts/wire; MARK: hosts/marks; ENDING: hosts/ending.
 """
 
+import ctypes
 import errno
 import os
 import resource
@@ -16,28 +17,54 @@ import sys
 import time
 from collections import deque
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING
 
+sys.path.append(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
+
+from sipcgi.hosts import marks, wire
+
 if TYPE_CHECKING:
-    from sipcgi.hosts import wire
-else:
-    sys.path.append(os.path.dirname(os.path.abspath(__file__)))
-    import wire
+    from sipcgi.hosts.child import Terms
+    from sipcgi.hosts.ending import Hold, Tier
 
 PR_SET_CHILD_SUBREAPER = 36
+LAST_LOOK = 0.3  # seconds for what is left when the server is gone
+PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL = 47, 4
+CONTROL_SPACE = socket.CMSG_SPACE(wire.MAX_DESCRIPTORS * wire.DESCRIPTOR_SIZE)
 ALL_SIGNALS = tuple(signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP})
-TEXT_BUSY_PAUSE = 0.005  # seconds; whoever writes a program's file has it open about so long
+
+
+class Life:
+    """A run from its birth on, until it is reaped and nothing of it is to be ended any more."""
+
+    __slots__ = ("hold", "process", "run", "told")
+
+    def __init__(self, run: int, process: int, hold: "Hold | None") -> None:
+        self.run = run
+        self.process = process
+        """Leads its session and process group."""
+        self.hold = hold
+        """None for a PLAIN one."""
+        self.told = False
+        """To end, and its group was there still when it was reaped."""
 
 
 class Launcher:
-    """Keeps, of each run, the process that leads its session and process group."""
+    """Keeps the lives of runs."""
 
-    def __init__(self, server: socket.socket) -> None:
+    def __init__(self, server: socket.socket, base: int, best: str) -> None:
         self.server = server
-        self.process_of: dict[int, int] = {}  # run -> process id, until reaped
-        self.run_of: dict[int, int] = {}
-        self.ending: deque[tuple[float, int]] = deque()  # when to KILL, process id; the earliest first
-        self.told: set[int] = set()  # process ids in `ending` whose group is still there
+        self.base = base
+        """Of the marks (hosts/marks)."""
+        self.best = best
+        """Of the tiers of hosts/ending."""
+        self.tier: Tier | None = None  # until a run needs one
+        self.terms: dict[int, Terms] = {}  # by number of the profile
+        self.lives: dict[int, Life] = {}  # by run, until reaped
+        self.life_of: dict[int, Life] = {}  # by process id, until reaped
+        self.ending: deque[tuple[float, Life]] = deque()  # when to KILL; the earliest first
+        self.sweep = marks.Sweep()
         self.wakeup, write_end = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         signal.signal(signal.SIGCHLD, lambda number, frame: None)
         signal.set_wakeup_fd(write_end, warn_on_full_buffer=False)
@@ -56,62 +83,70 @@ class Launcher:
                         self.server.send(reports)
                 elif not self.obey():
                     return
-            if self.ending:
+            if self.ending or self.sweep.due is not None:
                 self.kill_overdue(time.monotonic())
 
     def patience(self) -> float | None:
-        """Milliseconds until the next KILL is due; None: as long as it takes."""
-        return max(0.0, self.ending[0][0] - time.monotonic()) * 1000 + 1 if self.ending else None
+        """Milliseconds until the next KILL or sweep is due; None: as long as it takes."""
+        due = self.sweep.due
+        if self.ending:
+            due = self.ending[0][0] if due is None else min(due, self.ending[0][0])
+        return None if due is None else max(0.0, due - time.monotonic()) * 1000 + 1
 
     def obey(self) -> bool:
         """Takes one order; False when there will be no more."""
         record, control, _, _ = self.server.recvmsg(
-            wire.ORDER.size + wire.MAX_RECORD, socket.CMSG_SPACE(wire.DESCRIPTORS.size), socket.MSG_CMSG_CLOEXEC
+            wire.ORDER.size + wire.MAX_RECORD, CONTROL_SPACE, socket.MSG_CMSG_CLOEXEC
         )
         if not record:
             return False
-        kind, flags, arguments, run = wire.ORDER.unpack_from(record)
+        kind, flags, arguments, profile, run = wire.ORDER.unpack_from(record)
         if kind == wire.START:
             descriptors = list(memoryview(control[0][2]).cast("i")) if control else []
-            code = self.start(run, flags, arguments, record[wire.ORDER.size :], descriptors)
+            try:
+                self.start(run, profile, read_program(flags, arguments, record[wire.ORDER.size :], descriptors))
+            except OSError as error:
+                self.fail(run, error)
+            except ValueError:
+                self.fail(run, OSError(errno.EINVAL, ""))
             for descriptor in descriptors:
                 os.close(descriptor)
-            if code:
-                self.server.send(wire.REPORT.pack(wire.FAILED, code, run, 0, 0))
-        elif run in self.process_of:  # else it has been reaped, and the number may be another's
-            if kind == wire.KILL:
-                signal_group(self.process_of[run], signal.SIGKILL)
-            else:
-                self.end(self.process_of[run])
+        elif kind == wire.PROFILE:
+            self.agree(profile, record[wire.ORDER.size :])
+        elif kind == wire.SWEEP:
+            self.sweep.add(run, time.monotonic())
+        elif run not in self.lives:  # it has just ended by itself; what it left behind was to end, too
+            self.sweep.add(marks.marking(self.base, run), time.monotonic())
+        elif kind == wire.KILL:
+            self.kill(self.lives[run])
+        else:
+            self.end(self.lives[run])
         return True
 
-    def start(self, run: int, flags: int, arguments: int, packed: bytes, descriptors: list[int]) -> int:
-        """Starts a script; 0 or an errno."""
-        has_input, apart = bool(flags & wire.STDIN), bool(flags & wire.APART)
-        if len(descriptors) != 2 + has_input + apart:
-            return errno.EMFILE  # the kernel drops those that do not fit any more
-        actions = [(os.POSIX_SPAWN_DUP2, descriptors[0], 1), (os.POSIX_SPAWN_DUP2, descriptors[1], 2)]
-        if has_input:  # else it inherits 0, which is /dev/null
-            actions.append((os.POSIX_SPAWN_DUP2, descriptors[2], 0))
-        try:
-            if apart:
-                packed = read_whole(descriptors[-1])
-            directory, argv, environment = wire.unpack_texts(packed, arguments)
-            os.chdir(directory)  # RFC 3050 6.1
-            try:
-                process = spawn(argv, environment, actions)
-            except OSError as error:
-                if error.errno != errno.ETXTBSY:
-                    raise
-                time.sleep(TEXT_BUSY_PAUSE)
-                process = spawn(argv, environment, actions)
-        except OSError as error:
-            return error.errno or errno.EIO
-        except ValueError:
-            return errno.EINVAL
-        self.process_of[run] = process
-        self.run_of[process] = run
-        return 0
+    def agree(self, number: int, packed: bytes) -> None:
+        """Hears what a profile demands. What only such runs need is loaded when there is one."""
+        from sipcgi.hosts.child import Terms
+        from sipcgi.hosts.ending import settled
+        from sipcgi.profile import Profile
+
+        self.tier = settled(self.best)
+        self.terms[number] = Terms(Profile.unpack(packed), self.tier)
+
+    def start(self, run: int, profile: int, program: wire.Program) -> None:
+        """Raises OSError."""
+        marks.put_on(marks.marking(self.base, run))
+        if profile == wire.PLAIN:
+            process, hold = spawn(program), None
+        else:
+            process, hold = self.terms[profile].give_birth(run, program, self.server.fileno(), partial(self.fail, run))
+        self.lives[run] = self.life_of[process] = Life(run, process, hold)
+
+    def fail(self, run: int, error: OSError, step: str = "") -> None:
+        """Reports that a run could not be started, and in which step; also from within its child."""
+        code = error.errno or errno.EIO
+        own = error.strerror if error.strerror != os.strerror(code) else ""
+        text = ": ".join(filter(None, (step, own)))
+        self.server.send(wire.REPORT.pack(wire.FAILED, code, run, 0, 0) + text.encode("utf-8", "surrogateescape"))
 
     def reap(self) -> list[bytes]:
         """Reaps all that ended, also what daemons left behind, and returns the records to send."""
@@ -123,49 +158,98 @@ class Launcher:
                 break
             if not process:
                 break
-            run = self.run_of.pop(process, None)
-            if run is None:
+            life = self.life_of.pop(process, None)
+            if life is None:
+                if self.tier is not None and self.tier.spaces is not None:
+                    self.tier.spaces.reaped(process)
                 continue
-            del self.process_of[run]
-            if process in self.told and not signal_group(process, 0):
-                self.told.discard(process)  # the group is empty: the number may be given to another one now
-            cpu = round((usage.ru_utime + usage.ru_stime) * 1e6)
-            code = os.waitstatus_to_exitcode(status)
-            reports.append(wire.REPORT.pack(wire.EXITED, code, run, cpu, usage.ru_maxrss))
+            del self.lives[life.run]
+            if life.told and not signal_group(process, 0):
+                life.told = False  # the group is empty: the number may be given to another one now
+            kind, cpu, peak = wire.EXITED, round((usage.ru_utime + usage.ru_stime) * 1e6), usage.ru_maxrss
+            if life.hold is not None:
+                kind, cpu, peak = life.hold.account(cpu, peak)
+            reports.append(wire.REPORT.pack(kind, os.waitstatus_to_exitcode(status), life.run, cpu, peak))
         size = wire.MAX_REPORTS
         return [b"".join(reports[at : at + size]) for at in range(0, len(reports), size)]
 
-    def end(self, process: int) -> None:
-        """TERM now, KILL after the grace to what is left of the group, its leader or not."""
-        signal_group(process, signal.SIGTERM)
-        self.told.add(process)
-        self.ending.append((time.monotonic() + wire.GRACE, process))
+    def end(self, life: Life) -> None:
+        """TERM to its group now, KILL after the grace to all that is left, its leader or not."""
+        if not signal_group(life.process, signal.SIGTERM) and life.run in self.lives:
+            os.kill(life.process, signal.SIGTERM)  # it has no group of its own yet
+        life.told = True
+        self.ending.append((time.monotonic() + wire.GRACE, life))
+
+    def kill(self, life: Life) -> None:
+        if life.hold is not None and life.hold.kill():
+            return
+        if life.told or life.run in self.lives:
+            signal_group(life.process, signal.SIGKILL)
+        self.sweep.add(marks.marking(self.base, life.run), time.monotonic())
 
     def kill_overdue(self, now: float) -> None:
         while self.ending and self.ending[0][0] <= now:
-            process = self.ending.popleft()[1]
-            if process in self.told:
-                self.told.discard(process)
-                signal_group(process, signal.SIGKILL)
+            self.kill(self.ending.popleft()[1])
+        if self.sweep.due is not None and self.sweep.due <= now:
+            self.sweep.work(now)
 
     def farewell(self) -> None:
-        """Nobody listens any more: ends all runs, waits no longer than the grace."""
-        for process in self.run_of:
-            if process not in self.told:
-                self.end(process)
-        while self.told:
+        """Nobody listens any more: ends all runs, waits no longer than the grace and one look at what is left."""
+        for life in self.lives.values():
+            if not life.told:
+                self.end(life)
+        while any(life.told for _, life in self.ending):
             if select.select([self.wakeup], [], [], min(0.05, (self.patience() or 0) / 1000))[0]:
                 os.read(self.wakeup, 4096)
             self.reap()
-            self.told -= {process for process in self.told if not signal_group(process, 0)}
+            for _, life in self.ending:
+                life.told = life.told and signal_group(life.process, 0)
             self.kill_overdue(time.monotonic())
+        for _, life in self.ending:
+            self.kill(life)
+        until = time.monotonic() + LAST_LOOK
+        while self.sweep.due is not None and time.monotonic() < until:
+            self.reap()
+            self.sweep.work(time.monotonic())
+        if self.tier is not None and self.tier.spaces is not None:
+            self.tier.spaces.close()
 
 
-def spawn(argv: list[bytes], environment: dict[bytes, bytes], actions: list[tuple[int, int, int]]) -> int:
-    """Starts a program as the leader of its own session, with no signal ignored or blocked; its process id."""
-    return os.posix_spawn(
-        argv[0], argv, environment, file_actions=actions, setsid=True, setsigmask=(), setsigdef=ALL_SIGNALS
-    )
+def read_program(flags: int, arguments: int, packed: bytes, descriptors: list[int]) -> wire.Program:
+    """What an order START asks for. Raises OSError, or ValueError for what is no order."""
+    numbers = wire.NUMBERS[flags & wire.ALL_GIVEN]
+    apart = bool(flags & wire.APART)
+    if len(descriptors) != len(numbers) + apart:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))  # the kernel drops those that do not fit any more
+    if apart:
+        packed = read_whole(descriptors[-1])
+    # All that come in are above the five that a script may get. Without a standard input it inherits ours: /dev/null.
+    return wire.Program(*wire.unpack_texts(packed, arguments), list(zip(descriptors, numbers, strict=False)))
+
+
+def spawn(program: wire.Program) -> int:
+    """Starts one that is PLAIN as the leader of its own session, with no signal ignored or blocked; its process id.
+
+    Raises OSError.
+    """
+    os.chdir(program.directory)  # RFC 3050 6.1
+    actions = [(os.POSIX_SPAWN_DUP2, ours, number) for ours, number in program.descriptors]
+    for last in (False, True):
+        try:
+            return os.posix_spawn(
+                program.argv[0],
+                program.argv,
+                program.environment,
+                file_actions=actions,
+                setsid=True,
+                setsigmask=(),
+                setsigdef=ALL_SIGNALS,
+            )
+        except OSError as error:
+            if error.errno != errno.ETXTBSY or last:
+                raise
+            time.sleep(wire.TEXT_BUSY_PAUSE)
+    raise AssertionError
 
 
 def signal_group(process: int, number: int) -> bool:
@@ -199,22 +283,22 @@ def prepare(descriptor: int) -> None:
         if int(name) not in (0, 1, 2, descriptor):
             with suppress(OSError):  # the one that listed them is closed already
                 os.close(int(name))
-    for number in wire.SIGNALS_IGNORED:
-        signal.signal(number, signal.SIG_IGN)
-    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    for number in (signal.SIGPIPE, signal.SIGXFSZ):
+        signal.signal(number, lambda number, frame: None)  # Python ignores them, and that would be handed on
+    signal.pthread_sigmask(signal.SIG_SETMASK, wire.SIGNALS_BLOCKED)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft > 1024 or soft == resource.RLIM_INFINITY:
         resource.setrlimit(resource.RLIMIT_NOFILE, (1024, hard))  # the server needs more, programs with select break
-    import ctypes
-
-    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)  # so that what a script left behind is reaped here
+    prctl = ctypes.CDLL(None).prctl
+    prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)  # so that what a script left behind is reaped here
+    prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0)  # capabilities of a service are not for its scripts
 
 
 def main() -> None:
     descriptor = int(sys.argv[1])
     prepare(descriptor)
-    launcher = Launcher(socket.socket(fileno=descriptor))
+    launcher = Launcher(socket.socket(fileno=descriptor), int(sys.argv[2]), sys.argv[3])
     with suppress(BrokenPipeError, ConnectionResetError):
         launcher.serve()
     launcher.farewell()

@@ -1,4 +1,4 @@
-"""The launcher (hosts/launcher) as the server holds it: its process and the socket to it.
+"""The sockets to those who start scripts; a launcher (hosts/launcher) as the server holds it.
 
 trio is imported where a loop runs: `sipcgi try` starts scripts without one.
 """
@@ -7,9 +7,10 @@ import os
 import signal
 import socket
 import sys
+from array import array
 from contextlib import suppress
 
-from sipcgi.hosts import wire
+from sipcgi.hosts import marks, wire
 
 LAUNCHER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "launcher.py")
 FULL = 65536  # octets that one read of the socket takes; a record of reports is far smaller
@@ -19,42 +20,20 @@ ALL_SIGNALS = signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}
 
 
 class Link:
-    """Starts a launcher. Raises OSError when that is not possible."""
+    """Our end of a SOCK_SEQPACKET socket; at the other one is who starts scripts and reports how they ended."""
 
-    __slots__ = ("process", "socket")
+    __slots__ = ("socket",)
 
-    def __init__(self, python: str = sys.executable) -> None:
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        with theirs:
-            ours.setblocking(False)
-            ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
-            # vfork and exec, and the launcher itself closes what it should not have inherited. It gets none of our
-            # environment but what the interpreter may need to start: scripts can read /proc/PARENT/environ.
-            try:
-                self.process = os.posix_spawn(
-                    python,
-                    [python, "-I", "-S", LAUNCHER, str(LAUNCHER_DESCRIPTOR)],
-                    {name: os.environ[name] for name in ("LD_LIBRARY_PATH",) if name in os.environ},
-                    file_actions=[
-                        (os.POSIX_SPAWN_DUP2, theirs.fileno(), LAUNCHER_DESCRIPTOR),
-                        (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
-                        (os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0),
-                    ],
-                    setsid=True,  # a Ctrl-C at the terminal is for the server alone
-                    setsigmask=wire.SIGNALS_IGNORED,  # until it is so far as to ignore them
-                    setsigdef=ALL_SIGNALS,
-                )
-            except OSError:
-                ours.close()
-                raise
+    def __init__(self, ours: socket.socket) -> None:
+        ours.setblocking(False)
+        ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
         self.socket = ours
 
     def send(self, record: bytes, descriptors: list[int]) -> bool:
-        """False when the socket is full, or the launcher gone: `receive` tells which."""
+        """False when the socket is full, or its other end gone: `receive` tells which."""
         try:
             if descriptors:
-                packed = memoryview(wire.DESCRIPTORS.pack(*descriptors, *[0] * (4 - len(descriptors))))
-                rights = packed[: 4 * len(descriptors)]
+                rights = array("i", descriptors)
                 self.socket.sendmsg([record], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, rights)])
             else:
                 self.socket.send(record)
@@ -63,7 +42,7 @@ class Link:
         return True
 
     def receive(self) -> bytes | None:
-        """A record of reports; None when none is there; empty when the launcher is gone."""
+        """A record of reports; None when none is there; empty when the other end is gone."""
         while True:
             try:
                 return self.socket.recv(FULL)
@@ -73,8 +52,43 @@ class Link:
                 continue
 
     def close(self) -> None:
-        """The launcher then ends its scripts and itself, which takes up to the grace."""
+        """Who is at the other end then ends its scripts and itself, which takes up to the grace."""
         self.socket.close()
+
+
+class LauncherLink(Link):
+    """Starts a launcher (hosts/launcher); `ending` is the best tier it may use (hosts/ending).
+
+    Raises OSError when that is not possible.
+    """
+
+    __slots__ = ("base", "process")
+
+    def __init__(self, python: str = sys.executable, ending: str = "group") -> None:
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        super().__init__(ours)
+        self.base = marks.new_base()
+        """Of the marks of its runs (hosts/marks)."""
+        with theirs:
+            # vfork and exec, and the launcher itself closes what it should not have inherited. It gets none of our
+            # environment but what the interpreter may need to start: scripts can read /proc/PARENT/environ.
+            try:
+                self.process = os.posix_spawn(
+                    python,
+                    [python, "-I", "-S", LAUNCHER, str(LAUNCHER_DESCRIPTOR), str(self.base), ending],
+                    {name: os.environ[name] for name in ("LD_LIBRARY_PATH",) if name in os.environ},
+                    file_actions=[
+                        (os.POSIX_SPAWN_DUP2, theirs.fileno(), LAUNCHER_DESCRIPTOR),
+                        (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+                        (os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0),
+                    ],
+                    setsid=True,  # a Ctrl-C at the terminal is for the server alone
+                    setsigmask=wire.SIGNALS_BLOCKED,
+                    setsigdef=ALL_SIGNALS,
+                )
+            except OSError:
+                ours.close()
+                raise
 
     def bury(self) -> None:
         """Ends the launcher at once, if it is still there, and reaps it: its children are ours then."""

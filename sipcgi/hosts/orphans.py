@@ -5,6 +5,7 @@ import os
 import signal
 from contextlib import suppress
 
+from sipcgi.hosts import marks
 from sipcgi.timerqueue import Timer, TimerQueue
 
 PR_SET_CHILD_SUBREAPER = 36
@@ -22,22 +23,13 @@ class Orphans:
     def __init__(self, timers: TimerQueue) -> None:
         self.timers = timers
         self.timer: Timer | None = None
-        self.launcher = 0
-        """Process id of the present launcher, which is no orphan."""
+        self.launchers: set[int] = set()
+        """Process ids of the present ones, which are no orphans."""
 
-    def end(self, pipes: set[str]) -> None:
-        """Kills the groups of those that hold one of `pipes`. What earlier scripts left running stays."""
-        import psutil  # it takes 10 ms, and hardly ever is it needed
-
-        groups = set()
-        for process in psutil.Process().children(recursive=True):
-            for number in (1, 2):
-                with suppress(OSError):
-                    if os.readlink(f"/proc/{process.pid}/fd/{number}") in pipes:
-                        groups.add(os.getpgid(process.pid))
-        for group in groups - {os.getpgrp()}:
-            with suppress(OSError):
-                os.killpg(group, signal.SIGKILL)
+    def end(self, runs: set[int]) -> None:
+        """Kills all that bears one of these marks. What earlier scripts left running stays."""
+        if marks.signal_bearers(runs, signal.SIGSTOP):
+            marks.signal_bearers(runs, signal.SIGKILL)
         self.close()
         self._look(FIRST_LOOK)
 
@@ -45,7 +37,7 @@ class Orphans:
         """Daemons may end much later, hence this goes on for ever, in the end with one system call in 5 s."""
         with suppress(OSError):
             while corpse := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT):
-                if corpse.si_pid == self.launcher or os.getsid(corpse.si_pid) == os.getsid(0):
+                if corpse.si_pid in self.launchers or os.getsid(corpse.si_pid) == os.getsid(0):
                     break  # somebody else started it and will reap it
                 os.waitpid(corpse.si_pid, 0)
         self.timer = self.timers.start(pause, self._look, min(pause * 2, LAST_LOOK))

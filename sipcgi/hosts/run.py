@@ -1,12 +1,20 @@
 """A run of a script as the server holds it: two pipes to read, and what came out of them."""
 
+from __future__ import annotations
+
 import os
 from collections.abc import Callable
-from typing import TypeAlias
+from functools import partial
+from signal import SIGKILL, SIGXCPU, SIGXFSZ
+from typing import TYPE_CHECKING, TypeAlias
 
 from sipcgi.hosts import wire
 from sipcgi.hosts.base import Invocation, Outcome
+from sipcgi.hosts.trust import checked
 from sipcgi.timerqueue import Timer
+
+if TYPE_CHECKING:
+    from sipcgi.hosts.runs import Runs
 
 CHUNK = 65536  # octets: what a pipe holds
 MOST_STDERR_OCTETS = 8192
@@ -37,6 +45,10 @@ class StderrLines:
         if self.full:
             self._finish()
 
+    def renew(self) -> None:
+        """Of a program that goes on: it may say as much again."""
+        self.octets, self.lines, self.full = MOST_STDERR_OCTETS, MOST_STDERR_LINES, False
+
     def close(self) -> None:
         """The last line may lack its end."""
         if not self.full:
@@ -55,24 +67,25 @@ class StderrLines:
             self.tell(line.removesuffix(b"\r").decode("utf-8", "surrogateescape"))
 
 
-Order: TypeAlias = tuple[bytes, "ScriptRun", list[int]]
-"""A record, the run it is about, and descriptors to send with it and to close then."""
+Order: TypeAlias = "tuple[bytes, ScriptRun | None, list[int]]"
+"""A record, the run it is about (None: the mark of one), and descriptors to send with it and to close then."""
 
 
 class ScriptRun:
-    """Owns the reading ends of both pipes; hosts/exec moves it along."""
+    """Owns the reading ends of both pipes; hosts/runs moves it along."""
 
     __slots__ = (
-        "at_end",
         "done",
         "ended",
         "failure",
         "finished",
+        "limits",
         "max_output",
         "name",
         "number",
         "output",
         "overflow",
+        "runs",
         "size",
         "started",
         "stderr",
@@ -81,6 +94,7 @@ class ScriptRun:
         "timed_out",
         "timer",
         "told",
+        "watched",
     )
 
     def __init__(
@@ -89,14 +103,15 @@ class ScriptRun:
         invocation: Invocation,
         done: Callable[[Outcome], None],
         stderr: Callable[[str], None],
-        at_end: Callable[["ScriptRun"], None],
+        runs: Runs,
     ) -> None:
         self.number = number
         self.name = invocation.name
+        self.limits = invocation.profile.limits
         self.max_output = invocation.max_output
         self.done = done
         self.stderr_lines = StderrLines(stderr)
-        self.at_end = at_end
+        self.runs = runs
         self.stdout = -1  # descriptors; -1 when there is none (any more)
         self.stderr = -1
         self.output: list[bytes] = []
@@ -106,38 +121,63 @@ class ScriptRun:
         self.timed_out = self.ended = self.overflow = False
         self.told = False  # to end
         self.finished = False
+        self.watched = False
         self.failure: str | None = None
 
-    def start_order(self, invocation: Invocation) -> Order:
-        """Opens what the run needs. Raises OSError, or ValueError for texts that no program can be started with."""
-        texts = wire.pack_texts(invocation.directory, invocation.argv, invocation.environment)
+    def start_order(self, invocation: Invocation, profile: int) -> Order:
+        """Opens what the run needs. Raises OSError, or ValueError for texts that no program can be started with and for
+        a script that is not trusted; both close what was given."""
         theirs: list[int] = []
         flags = 0
+        given = invocation.given
         try:
-            self.stdout, writing = os.pipe()
-            theirs.append(writing)
+            invocation = checked(invocation)
+            given = invocation.given
+            texts = wire.pack_texts(invocation.directory, invocation.argv, invocation.environment)
+            if not invocation.resident:
+                self.stdout, writing = os.pipe()
+                theirs.append(writing)
+                os.set_blocking(self.stdout, False)
             self.stderr, writing = os.pipe()
-            theirs.append(writing)
-            os.set_blocking(self.stdout, False)
+            theirs += [writing, os.dup(writing)] if invocation.resident else [writing]
             os.set_blocking(self.stderr, False)
             if invocation.stdin:
                 flags = wire.STDIN
                 theirs.append(memory_file(invocation.stdin))
+            for number, flag in wire.GIVEN if given else ():
+                if number in given:
+                    flags |= flag
+                    theirs.append(given.pop(number))
             if len(texts) > wire.MAX_RECORD:
                 flags |= wire.APART
                 theirs.append(memory_file(texts))
                 texts = b""
-        except OSError:
+        except (OSError, ValueError):
             self.close()
-            for descriptor in theirs:
+            for descriptor in (*theirs, *given.values()):
                 os.close(descriptor)
             raise
-        return wire.ORDER.pack(wire.START, flags, len(invocation.argv), self.number) + texts, self, theirs
+        return wire.ORDER.pack(wire.START, flags, len(invocation.argv), profile, self.number) + texts, self, theirs
 
     def end(self) -> None:
         if not (self.finished or self.ended):
             self.ended = True
-            self.at_end(self)
+            self.runs.end(self)
+
+    def watch_pipes(self) -> None:
+        """From now on what it writes is read as it comes, so that a pipe that is full does not stop it."""
+        self.watched = True
+        for descriptor in (self.stdout, self.stderr):
+            if descriptor >= 0:
+                self.runs.watch.add(descriptor, partial(self._readable, descriptor))
+
+    def _readable(self, descriptor: int, events: int, until: float) -> None:
+        taken = self.read(descriptor)
+        if descriptor == self.stdout and self.overflow:
+            self.runs.watch.remove(descriptor)  # closed, it would end the script before KILL can end all of it
+            self.runs.overflown(self)
+        elif taken == 0:
+            self.close_one(descriptor)
 
     def read(self, descriptor: int) -> int:
         """Takes what one read of a pipe gives: the number of octets, 0 at its end, -1 when there is nothing now."""
@@ -158,7 +198,7 @@ class ScriptRun:
 
     def drain(self) -> None:
         """After the exit: what it wrote is in the pipes; a background child that writes on is not waited for."""
-        if self.stdout >= 0:
+        if self.stdout >= 0 and not self.overflow:
             while self.read(self.stdout) == CHUNK and not self.overflow:
                 pass
         if self.stderr >= 0:
@@ -175,18 +215,22 @@ class ScriptRun:
     def close_one(self, descriptor: int) -> None:
         if descriptor < 0:
             return
+        if self.watched:
+            self.runs.watch.remove(descriptor)
         os.close(descriptor)
         if descriptor == self.stdout:
             self.stdout = -1
         else:
             self.stderr = -1
 
-    def outcome(self, code: int | None, cpu: float, peak_kib: int, now: float) -> Outcome:
-        """`code` is negative for a signal, None where there was no exit; `now` is of the clock of `started`."""
+    def outcome(self, code: int | None, cpu: float, peak_kib: int, now: float, starved: bool = False) -> Outcome:
+        """`code` is negative for a signal, None where there was no exit; `now` is of the clock of `started`; `starved`:
+        its control group had no more memory."""
         return Outcome(
             stdout=b"".join(self.output),
             status=code if code is not None and code >= 0 else None,
             signal=-code if code is not None and code < 0 else None,
+            limit=self._reached(-code, cpu, starved) if code is not None and code < 0 else "",
             timed_out=self.timed_out,
             ended=self.ended,
             overflow=self.overflow,
@@ -196,9 +240,14 @@ class ScriptRun:
             peak_kib=peak_kib,
         )
 
-    def pipes(self) -> list[str]:
-        """The names under which /proc shows who else holds them."""
-        return [f"pipe:[{os.fstat(end).st_ino}]" for end in (self.stdout, self.stderr) if end >= 0]
+    def _reached(self, number: int, cpu: float, starved: bool) -> str:
+        """The limit that a signal says was reached."""
+        if starved:
+            return "memory"
+        if number == SIGXFSZ:
+            return "file_size"
+        deaf = number == SIGKILL and 0 < self.limits.cpu < cpu  # SIGXCPU was a second before
+        return "cpu" if number == SIGXCPU or deaf else ""
 
 
 def memory_file(octets: bytes) -> int:

@@ -3,15 +3,20 @@
 import stat
 import sys
 from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 import trio
 
+sys.path.insert(0, str(Path(__file__).parent))  # what the tests here share
+
 from sipcgi.hosts.base import Invocation, Outcome
 from sipcgi.hosts.exec import ExecHost
 from sipcgi.hosts.run import ScriptRun
+from sipcgi.profile import PLAIN
 from sipcgi.timerqueue import TimerQueue
+from tests.hosts.warm_bench import WarmBench
 
 PYTHON = f"{sys.executable} -IS"
 
@@ -26,6 +31,14 @@ class Bench:
         self.lines: list[str] = []
         self.said: list[str] = []
         """What the host said about its launcher."""
+        self.profile = PLAIN
+        """For tests with several of them."""
+
+    @property
+    def launcher(self) -> int:
+        """Process id of the first launcher; 0 while there is none."""
+        link = self.host.launchers[0].link
+        return link.process if link is not None else 0
 
     def write(self, text: str, name: str = "script", mode: int = 0o755) -> str:
         path = self.folder / name
@@ -80,14 +93,30 @@ class Alarm:
             timers.fire()
 
 
-@pytest.fixture
-async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
+@asynccontextmanager
+async def hosted(**options: object) -> AsyncIterator[ExecHost]:
+    """A host that runs, in real time."""
     alarm = Alarm()
     timers = TimerQueue(trio.current_time, alarm)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(alarm.drive, timers)
-        host = ExecHost(timers)
+        host = ExecHost(timers, **options)  # type: ignore[arg-type]
         await nursery.start(host.run)
+        yield host
+        nursery.cancel_scope.cancel()
+
+
+@pytest.fixture
+async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
+    async with hosted(launchers=1) as host:
         yield Bench(host, tmp_path)
         assert host.busy() == 0
+
+
+@pytest.fixture
+async def warm(tmp_path: Path) -> AsyncIterator[WarmBench]:
+    async with hosted() as host, trio.open_nursery() as nursery:
+        bench = WarmBench(host, tmp_path)
+        await nursery.start(bench.warm.run)
+        yield bench
         nursery.cancel_scope.cancel()

@@ -104,7 +104,8 @@ def test_of_two_candidates_the_first_by_name_runs_and_it_is_a_mistake(scripts: S
     shell, perl = write(folder / "invite.sh"), write(folder / "invite.pl")
     assert scripts.find("invite") == perl
     assert [str(problem) for problem in scripts.name_problems()] == [
-        "invite.pl and invite.sh have the same name: invite.pl runs; rename or delete the others"
+        "invite.pl and invite.sh have the same name, and stand for the same requests: invite.pl alone runs"
+        "; rename or delete the others, or name each in a route"
     ]
     assert scripts.name_problems(routed={shell}) == []
 

@@ -172,12 +172,12 @@ async def test_closing_its_descriptors_is_no_end(bench: Bench) -> None:
 
 
 async def launcher_change(bench: Bench, old: int) -> None:
-    await bench.until(lambda: bench.host.orphans.launcher not in (0, old), 2)
+    await bench.until(lambda: bench.launcher not in (0, old), 2)
 
 
 async def test_the_launcher_dies_and_takes_its_runs_with_it(bench: Bench) -> None:
     outcomes: list[Outcome] = []
-    launcher = bench.host.orphans.launcher
+    launcher = bench.launcher
     bench.start(["/bin/sh", "-c", "echo $$ > pid; trap '' TERM; sleep 60; :"], outcomes.append)
     script = await bench.pid()
     os.kill(launcher, signal.SIGKILL)
@@ -188,12 +188,12 @@ async def test_the_launcher_dies_and_takes_its_runs_with_it(bench: Bench) -> Non
     await launcher_change(bench, launcher)
     assert (await bench.sh("echo again")).stdout == b"again\n"
     await trio.sleep(0.2)
-    assert [child.pid for child in psutil.Process().children(recursive=True)] == [bench.host.orphans.launcher]
+    assert [child.pid for child in psutil.Process().children(recursive=True)] == [bench.launcher]
 
 
 async def test_what_an_earlier_script_left_running_survives_the_launcher(bench: Bench) -> None:
     await bench.sh("setsid sleep 60 > /dev/null 2>&1 & echo $! > pid; sleep 0.1")
-    daemon, launcher = await bench.pid(), bench.host.orphans.launcher
+    daemon, launcher = await bench.pid(), bench.launcher
     os.kill(launcher, signal.SIGKILL)
     await launcher_change(bench, launcher)
     assert not gone(daemon)
@@ -207,7 +207,7 @@ async def test_a_launcher_killed_twenty_times_under_load(bench: Bench, monkeypat
     monkeypatch.setattr("sipcgi.hosts.exec.RETRY_LAST", 0.05)
     descriptors = psutil.Process().num_fds()
     for _ in range(20):
-        launcher = bench.host.orphans.launcher
+        launcher = bench.launcher
         for _ in range(10):
             bench.start(["/bin/sh", "-c", "echo x; exec sleep 0.02"], outcomes.append)
             asked += 1
@@ -222,7 +222,7 @@ async def test_a_launcher_killed_twenty_times_under_load(bench: Bench, monkeypat
 
 
 async def test_a_launcher_that_hangs_delays_nobody_for_ever(bench: Bench) -> None:
-    launcher = bench.host.orphans.launcher
+    launcher = bench.launcher
     os.kill(launcher, signal.SIGSTOP)
     try:
         outcome = await bench.run("/bin/true", timeout=0.1)
@@ -235,17 +235,17 @@ async def test_a_launcher_that_hangs_delays_nobody_for_ever(bench: Bench) -> Non
 
 
 async def test_signals_of_the_terminal_or_the_service_manager_do_not_end_the_launcher(bench: Bench) -> None:
-    launcher = bench.host.orphans.launcher
+    launcher = bench.launcher
     assert os.getsid(launcher) == launcher
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
         os.kill(launcher, number)
     assert (await bench.run("/bin/true")).complete
-    assert bench.host.orphans.launcher == launcher
+    assert bench.launcher == launcher
 
 
 async def test_the_launcher_holds_nothing_of_the_server(bench: Bench) -> None:
     assert (await bench.run("/bin/true")).complete
-    process = psutil.Process(bench.host.orphans.launcher)
+    process = psutil.Process(bench.launcher)
     assert set(process.environ()) <= {"LD_LIBRARY_PATH", "LC_CTYPE"}
     assert process.num_fds() <= 6  # 0, 1, 2, the socket, the two ends of its alarm
 
@@ -308,7 +308,7 @@ async def test_a_launcher_that_does_not_start_again_is_tried_again(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("sipcgi.hosts.exec.RETRY_LAST", 0.05)
-    launcher, python = bench.host.orphans.launcher, bench.host.python
+    launcher, python = bench.launcher, bench.host.python
     bench.host.python = "/nonexistent"
     os.kill(launcher, signal.SIGKILL)
     await bench.until(lambda: "cannot be started: No such file or directory" in " ".join(bench.said))
