@@ -26,10 +26,24 @@ class Hosting:
     """Modules that the warm parent loads before the first run."""
     fastcgi: str = ""
     """URL of a FastCGI program: unix:///PATH or tcp://HOST:PORT."""
+    processes: int = 0
+    """How many of it the server starts; none: somebody else does."""
     command: tuple[str, ...] = ()
-    """How the server starts that program itself; empty: somebody else does."""
-    processes: int = 1
-    """How many of it the server starts."""
+    """How it starts them: a file of the scripts directory or an absolute path, and arguments."""
+    environment: tuple[tuple[str, str], ...] = ()
+    """What it gives them; each request has it, too."""
+
+    @classmethod
+    def of_file(cls, host: str, name: str, environment: dict[str, str]) -> "Hosting":
+        """That of a script on its own, by its name in the scripts directory."""
+        if host != FASTCGI:
+            return cls(host)
+        return cls(host, processes=1, command=(name,), environment=tuple(environment.items()))
+
+    @property
+    def of_files(self) -> "Hosting":
+        """That of another script, which is a file, where this one is a FastCGI program."""
+        return Hosting(warm=self.warm, preload=self.preload) if self.host == FASTCGI else self
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +75,10 @@ class Profile:
     """Absolute paths of folders that may be read besides those of the system and the script's own."""
     writable: tuple[str, ...] = ()
     """Absolute paths of folders that may be changed."""
+    folder: str = ""
+    """Absolute path of the scripts' own folder; empty where there is no isolation."""
+    hidden: tuple[str, ...] = ()
+    """Absolute paths of what is the server's alone, wherever it lies."""
 
     def pack(self) -> bytes:
         return json.dumps(asdict(self)).encode()
@@ -68,7 +86,7 @@ class Profile:
     @classmethod
     def unpack(cls, packed: bytes) -> "Profile":
         values = json.loads(packed)
-        for name in ("readable", "writable"):
+        for name in ("readable", "writable", "hidden"):
             values[name] = tuple(values[name])
         return cls(Limits(**values.pop("limits")), **values)
 

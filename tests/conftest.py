@@ -3,6 +3,8 @@
 import os
 import shutil
 from collections.abc import Callable
+from pathlib import Path
+from stat import S_IMODE
 
 import pytest
 
@@ -15,6 +17,7 @@ PACKAGES = {
     "php": "php-cli",
     "awk": "mawk",
     "cc": "gcc libc6-dev",
+    "systemd-analyze": "systemd",
 }
 """By program, where the names differ."""
 
@@ -43,3 +46,19 @@ def program(missing: Callable[[str], None]) -> Callable[[str], str]:
         return path
 
     return find
+
+
+@pytest.fixture
+def open_folders(tmp_path: Path) -> None:
+    """pytest's are for their owner alone."""
+    for folder in (tmp_path, tmp_path.parent, tmp_path.parent.parent):
+        status = folder.stat()
+        if status.st_uid == os.geteuid():
+            folder.chmod(S_IMODE(status.st_mode) | 0o055)
+
+
+@pytest.fixture
+def as_root(open_folders: None) -> None:
+    """Skips the test for others, who cannot become another user; those users find pytest's folders open."""
+    if os.geteuid() != 0:
+        pytest.skip("only root may become another user")

@@ -107,6 +107,8 @@ class Database:
             raise OSError(text)
         self.senseless = 0
         self._connection: sqlite3.Connection | None = None
+        with suppress(OSError):  # SQLite says what is wrong; it would make a file that others may read
+            os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
         try:
             connection = sqlite3.connect(path, timeout=PATIENCE, isolation_level=None, check_same_thread=False)
             self._connection = connection

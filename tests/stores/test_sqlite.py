@@ -146,6 +146,18 @@ def test_all_of_a_binding_comes_back(disk: Disk) -> None:
     assert store.count() == 5
 
 
+def test_who_is_registered_is_nothing_for_other_users(disk: Disk) -> None:
+    store = disk.store()
+    store.replace(BOB, [binding("sip:bob@h")])
+    files = [path for path in disk.path.parent.iterdir() if path.name.startswith(disk.path.name)]
+    assert len(files) > 1  # the journal, too
+    assert {path.stat().st_mode & 0o777 for path in files} == {0o600}
+    store.close()
+    disk.path.chmod(0o640)  # the administrator's wish
+    disk.store()
+    assert disk.path.stat().st_mode & 0o777 == 0o640
+
+
 @pytest.mark.parametrize("user", ["j\u00fcrgen", "\udcff\udcfe", "nul\0here", "\ud800", "\U0001f4de"])
 def test_whatever_strangers_call_themselves(disk: Disk, user: str) -> None:
     """Octets that are no UTF-8 in a message, %00 in a user."""
