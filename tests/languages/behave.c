@@ -15,7 +15,7 @@ static void place(int number) {
 }
 
 static void with_body(const char *body, size_t length) {
-    printf("Content-Length: %zu\n\n", length);
+    printf("Content-Length: %lu\n\n", (unsigned long)length);
     fwrite(body, 1, length, stdout);
 }
 
@@ -70,7 +70,7 @@ int main(int argc, char **argv) {
     else if (IS("moved")) printf("SIP/2.0 302 Moved Temporarily\nContact: <sip:bob@192.0.2.1>;q=0.9\n"
             "Contact: \"Bob, \\\"home\\\"\" <sip:bob@192.0.2.2;transport=tcp>;q=0.1\n\n");
     else if (IS("echo")) printf("CGI-PROXY-REQUEST %s SIP/2.0\nCGI-Remove: Subject\nX-Seen: %s\n\n", uri, value("SIP_SUBJECT"));
-    else if (IS("length")) printf("SIP/2.0 480 Counted\nX-Octets: %zu\n\n", strlen(value("SIP_SUBJECT")));
+    else if (IS("length")) printf("SIP/2.0 480 Counted\nX-Octets: %lu\n\n", (unsigned long)strlen(value("SIP_SUBJECT")));
     else if (IS("body")) body();
     else if (IS("other")) {
         printf("CGI-PROXY-REQUEST %s SIP/2.0\nContent-Type: application/json\n", uri);

@@ -31,7 +31,8 @@ my %actions = (
     },
     length => sub { print "SIP/2.0 480 Counted\nX-Octets: ", length $ENV{SIP_SUBJECT}, "\n\n" },
     body   => sub {
-        my $octets = join '', <STDIN>;
+        my $octets = '';
+        1 while read STDIN, $octets, 4096, length $octets;
         return print "SIP/2.0 200 OK\nContent-Length: 0\n\n" if $octets eq '';
         with_body("SIP/2.0 200 OK\nContent-Type: $ENV{CONTENT_TYPE}", $octets);
     },

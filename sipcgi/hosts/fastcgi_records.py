@@ -1,0 +1,152 @@
+"""The records of FastCGI 1.0 as octets (its specification, section 3 on); nothing is opened here.
+
+https://fastcgi-archives.github.io/FastCGI_Specification.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from struct import Struct, error
+from typing import NamedTuple
+
+VERSION = 1
+BEGIN_REQUEST, ABORT_REQUEST, END_REQUEST, PARAMS, STDIN, STDOUT, STDERR, DATA = range(1, 9)
+GET_VALUES, GET_VALUES_RESULT, UNKNOWN_TYPE = range(9, 12)
+MANAGEMENT = 0
+"""The request id of records that belong to no request (3.3)."""
+RESPONDER = 1
+KEEP_CONN = 1
+REQUEST_COMPLETE, CANT_MPX_CONN, OVERLOADED, UNKNOWN_ROLE = range(4)
+MAX_CONTENT = 65535
+MAX_REQUEST = 65535
+"""The highest id."""
+MAX_CONNS, MAX_REQS, MPXS_CONNS = "FCGI_MAX_CONNS", "FCGI_MAX_REQS", "FCGI_MPXS_CONNS"
+
+_HEADER = Struct(">BBHHBx")
+_BEGIN = Struct(">HB5x")
+_END = Struct(">IB3x")
+_LONG = Struct(">I")
+
+
+class MalformedRecord(Exception):
+    """What came is no FastCGI. Caught in hosts/fastcgi_connection."""
+
+
+class Record(NamedTuple):
+    kind: int
+    request: int
+    content: bytes
+
+
+def record(kind: int, request: int, content: bytes = b"", padding: int = 0) -> bytes:
+    """One record with at most MAX_CONTENT octets of content."""
+    return _HEADER.pack(VERSION, kind, request, len(content), padding) + content + bytes(padding)
+
+
+def stream(kind: int, request: int, octets: bytes) -> bytes:
+    """As many records as it takes, and the empty one that ends a stream (3.3)."""
+    whole = [record(kind, request, octets[at : at + MAX_CONTENT]) for at in range(0, len(octets), MAX_CONTENT)]
+    return b"".join([*whole, record(kind, request)])
+
+
+def begin(request: int) -> bytes:
+    """Has a responder take a request and keep the connection open after it (5.1)."""
+    return record(BEGIN_REQUEST, request, _BEGIN.pack(RESPONDER, KEEP_CONN))
+
+
+def whole_request(request: int, variables: Mapping[str, str], stdin: bytes) -> bytes:
+    """All records of a request in one piece, for one system call."""
+    params = pairs(variables)
+    return b"".join([begin(request), stream(PARAMS, request, params), stream(STDIN, request, stdin)])
+
+
+def end(request: int, status: int = 0, protocol_status: int = REQUEST_COMPLETE) -> bytes:
+    """What a program says at the end of a request (5.5)."""
+    return record(END_REQUEST, request, _END.pack(status, protocol_status))
+
+
+def ended(content: bytes) -> tuple[int, int]:
+    """Exit status and protocolStatus in an END_REQUEST. Raises MalformedRecord."""
+    try:
+        status, protocol_status = _END.unpack_from(content)
+    except error:
+        raise MalformedRecord(f"an FCGI_END_REQUEST of {len(content)} octets") from None
+    return status, protocol_status
+
+
+def question() -> bytes:
+    """Asks a program what it can do (4.1)."""
+    return record(GET_VALUES, MANAGEMENT, pairs(dict.fromkeys((MAX_CONNS, MAX_REQS, MPXS_CONNS), "")))
+
+
+def values(content: bytes) -> dict[str, int]:
+    """The numbers in a GET_VALUES_RESULT; what is none is left out. Raises MalformedRecord."""
+    found = [(name.decode("latin-1"), value) for name, value in unpack_pairs(content)]
+    return {name: int(value) for name, value in found if len(value) < 10 and value.isdigit()}
+
+
+def pairs(variables: Mapping[str, str]) -> bytes:
+    """Names and values, each length in one octet or four (3.4)."""
+    texts: list[str] = []
+    for name, value in variables.items():
+        if not value.isascii():
+            value = value.encode("utf-8", "surrogateescape").decode("latin-1")
+        n, v = len(name), len(value)
+        if n < 128 and v < 128:  # nearly all: a text of octets is put together, which is far quicker than octets are
+            texts += (chr(n), chr(v), name, value)
+        else:
+            texts += (_length(n), _length(v), name, value)
+    return "".join(texts).encode("latin-1")
+
+
+def _length(number: int) -> str:
+    return chr(number) if number < 128 else _LONG.pack(number | 0x80000000).decode("latin-1")
+
+
+def unpack_pairs(content: bytes) -> Iterable[tuple[bytes, bytes]]:
+    """Raises MalformedRecord."""
+    found, at = [], 0
+    try:
+        while at < len(content):
+            sizes = []
+            for _ in range(2):
+                if content[at] < 128:
+                    sizes.append(content[at])
+                    at += 1
+                else:
+                    sizes.append(_LONG.unpack_from(content, at)[0] & 0x7FFFFFFF)
+                    at += 4
+            middle = at + sizes[0]
+            after = middle + sizes[1]
+            if after > len(content):
+                raise MalformedRecord("a name-value pair that is cut off")
+            found.append((content[at:middle], content[middle:after]))
+            at = after
+    except (IndexError, error):
+        raise MalformedRecord("a name-value pair that is cut off") from None
+    return found
+
+
+class Decoder:
+    """Makes records of octets, however they come."""
+
+    __slots__ = ("_rest",)
+
+    def __init__(self) -> None:
+        self._rest = b""
+
+    def feed(self, octets: bytes) -> list[Record]:
+        """Those that are complete now. Raises MalformedRecord, after which there is nothing more to be had."""
+        octets = self._rest + octets if self._rest else octets
+        found, at, size = [], 0, len(octets)
+        while size - at >= 8:
+            version, kind, request, length, padding = _HEADER.unpack_from(octets, at)
+            if version != VERSION:
+                raise MalformedRecord(f"what comes is no FastCGI: a record of version {version}")
+            after = at + 8 + length
+            if after + padding > size:
+                break
+            found.append(Record(kind, request, octets[at + 8 : after]))
+            at = after + padding
+        self._rest = octets[at:]
+        return found
