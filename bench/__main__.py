@@ -5,7 +5,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from bench import calls, connections, contacts, lingering
+from bench import calls, connections, contacts, lingering, runs, starts, stuck
 from bench.server import SCRIPTS, Failed
 
 
@@ -15,8 +15,13 @@ def arguments() -> argparse.Namespace:
     state.add_argument("--contacts", type=int, metavar="N", help="registered in SQLite: start, memory, refreshes")
     state.add_argument("--connections", type=int, metavar="N", help="of phones over TCP: memory, calls beside them")
     state.add_argument("--lingering", type=int, metavar="N", help="transactions after calls over UDP: stand-stills")
+    state.add_argument("--runs", type=int, metavar="N", help="of a script: what is left of them")
+    state.add_argument("--starts-with-contacts", type=int, metavar="N", help="in memory: starts of scripts a second")
+    state.add_argument("--stuck", type=int, metavar="N", help="scripts that hang: what others have of it")
     parser.add_argument("--refreshes", type=int, default=2000, metavar="R", help="each second (default: 2000)")
-    parser.add_argument("--seconds", type=int, default=20, metavar="S", help="of refreshes or held connections")
+    parser.add_argument(
+        "--seconds", type=int, default=20, metavar="S", help="of refreshes, held connections, or stuck scripts"
+    )
     parser.add_argument("--calls", type=int, default=1000, metavar="N", help="how many calls (default: 1000)")
     parser.add_argument("--rate", type=int, default=100, metavar="R", help="calls each second (default: 100)")
     parser.add_argument("--script", choices=[*SCRIPTS, "none"], default="none", help="what decides (default: none)")
@@ -39,6 +44,12 @@ def measure(options: argparse.Namespace, work: Path) -> int:
         return connections.measure(options.connections, options.seconds, work)
     if options.lingering:
         return lingering.measure(options.lingering, work)
+    if options.runs:
+        return runs.measure(options.runs, work)
+    if options.starts_with_contacts:
+        return starts.measure(options.starts_with_contacts, work)
+    if options.stuck:
+        return stuck.measure(options.stuck, options.seconds, work)
     return calls.measure(options, work)
 
 

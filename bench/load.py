@@ -53,25 +53,27 @@ class Load:
     def __exit__(self, *error: object) -> None:
         self.socket.close()
 
-    def send(self, number: int, rate: int, request: Callable[[int, str], str], expected: int = 200) -> Outcome:
+    def send(
+        self, number: int, rate: int, request: Callable[[int, str], str], expected: int = 200, at_once: int = 10**9
+    ) -> Outcome:
         """Sends `request(n, ID)` for n from 0, `rate` a second, and waits for their final responses.
 
-        ID is to be the end of the branch and of the Call-ID.
+        ID is to be the end of the branch and of the Call-ID. No more than `at_once` wait for theirs at any time.
         """
         self.run += 1
         outcome = Outcome(offered=number)
-        begin = now = time.monotonic()
+        begin = now = moved = time.monotonic()
         open_: dict[int, tuple[float, bytes]] = {}  # by number; in the order of their sending
         again: list[tuple[float, int, float]] = []  # when, which, and the interval until then
         sent = 0
-        while sent < number or (open_ and now < begin + number / rate + PATIENCE):
-            due = min(number, int((now - begin) * rate) + 1)
+        while (sent < number or open_) and now < moved + PATIENCE:
+            due = min(number, int((now - begin) * rate) + 1, sent + at_once - len(open_))
             for n in range(sent, due):
                 octets = request(n, f"{n}.{self.run:x}").encode()
                 open_[n] = (now, octets)
                 heappush(again, (now + FIRST, n, FIRST))
                 self._put(octets)
-            sent = due
+            sent, waiting = due, len(open_)
             while again and again[0][0] <= now:
                 _, n, interval = heappop(again)
                 if n in open_:
@@ -82,8 +84,17 @@ class Load:
             select([self.socket], [], [], 0.001)
             now = time.monotonic()
             self._take(open_, outcome, now, expected)
+            if len(open_) != waiting:
+                moved = now
         outcome.seconds = now - begin
         return outcome
+
+    def throw(self, number: int, rate: int, request: Callable[[int, str], str]) -> None:
+        """Sends `request(n, ID)` for n from 0, `rate` a second, once each, and waits for nothing."""
+        self.run += 1
+        for n in range(number):
+            self._put(request(n, f"{n}.{self.run:x}").encode())
+            time.sleep(1 / rate)
 
     def _put(self, octets: bytes) -> None:
         with suppress(BlockingIOError):  # lost, as in a network

@@ -15,6 +15,7 @@ class Reading:
     processes: int = 0
     zombies: int = 0
     descriptors: int = 0
+    threads: int = 0
     resident_kib: int = 0
 
 
@@ -30,6 +31,7 @@ def look(root: int) -> Reading:
         reading.processes += 1
         reading.zombies += fields[0] == "Z"
         reading.cpu += sum(map(int, fields[11:15])) / TICK  # utime stime cutime cstime: proc(5)
+        reading.threads += int(fields[17])
         reading.resident_kib += int(fields[21]) * os.sysconf("SC_PAGE_SIZE") // 1024
         try:
             reading.descriptors += len(os.listdir(f"/proc/{pid}/fd"))

@@ -26,8 +26,11 @@ domains: [bench.test]
 scripts:
   directory: cgi-bin
   environment: {{CALLEE: "127.0.0.1:{callee}"}}
+{more}
 location: {{store: "{store}"}}
 """
+BUSY = "#!/bin/sh\nprintf 'SIP/2.0 486 Busy Here\\n\\n'\n"
+"""The least a script can do."""
 OPTIONS = (
     "OPTIONS sip:127.0.0.1:{port} SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:{own};rport;branch=z9hG4bK{own}\r\n"
     "From: <sip:bench@bench.test>;tag=1\r\nTo: <sip:127.0.0.1:{port}>\r\nCall-ID: ready-{own}\r\nCSeq: 1 OPTIONS\r\n"
@@ -53,17 +56,25 @@ class Server:
     """A running server; a context manager that ends it. It listens on UDP and TCP."""
 
     def __init__(
-        self, work: Path, script: str = "none", callee: int = 5060, store: str = "memory://", port: int = 0
+        self,
+        work: Path,
+        script: str = "none",
+        callee: int = 5060,
+        store: str = "memory://",
+        port: int = 0,
+        scripts: dict[str, str] | None = None,
+        more: str = "",
     ) -> None:
+        """`script` is one of SCRIPTS, `scripts` are others by file name, `more` follows the keys of `scripts`."""
         self.port = port or free_port()
         self.log = work / "server.log"
         directory = work / "cgi-bin"
         directory.mkdir(exist_ok=True)
-        if script != "none":
-            name, text = SCRIPTS[script]
+        for name, text in [*([SCRIPTS[script]] if script != "none" else []), *(scripts or {}).items()]:
             (directory / name).write_text(text)
+            (directory / name).chmod(0o755 if text.startswith("#!") else 0o644)
         configuration = work / "sipcgi.yaml"
-        configuration.write_text(CONFIGURATION.format(port=self.port, callee=callee, store=store))
+        configuration.write_text(CONFIGURATION.format(port=self.port, callee=callee, store=store, more=more))
         command = shutil.which("sipcgi", path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
         if command is None:
             raise Failed("sipcgi is not installed: pip install -e .")

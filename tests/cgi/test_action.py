@@ -219,6 +219,14 @@ def test_cgi_fields_are_stripped() -> None:
     ]
 
 
+def test_a_misspelt_cgi_field_is_asked_back() -> None:
+    _, warnings = action("CGI-PROXY-REQUEST sip:a@b SIP/2.0\nCGI-Timout: 5\nCGI-Removed: x")
+    assert warnings == [
+        "unknown CGI header field CGI-Timout ignored; did you mean CGI-Timeout?",
+        "unknown CGI header field CGI-Removed ignored; did you mean CGI-Remove?",
+    ]
+
+
 def test_the_last_of_several_cgi_fields_counts() -> None:
     found, [warning] = action("CGI-PROXY-REQUEST sip:a@b SIP/2.0\nCGI-Request-Token: x\nCGI-Request-Token: y")
     assert found == Relay("sip:a@b", Edits(), "y", None, 1)

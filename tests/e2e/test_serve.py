@@ -118,8 +118,12 @@ class TestStart:
         server = serve()
         done = sipcgi("serve", "--config", server.configuration, cwd=server.folder)
         assert done.returncode not in (0, 78)
-        assert f"127.0.0.1:{server.port}" in done.stderr
-        assert "Traceback" not in done.stderr
+        start = f"{server.configuration}:1: listen.0: udp://127.0.0.1:{server.port}: 127.0.0.1:{server.port}: Addr"
+        assert done.stderr.startswith(start)
+        assert len(done.stderr.splitlines()) == 1
+        given = f"udp://127.0.0.1:{server.port}"
+        done = sipcgi("--listen", "udp://127.0.0.1:0", "--listen", given, "--scripts", ".", cwd=server.folder)
+        assert done.stderr.startswith(f"command line:2: --listen: {given}: ")
 
     def test_a_script_that_cannot_be_started_keeps_nobody_from_serving(self, serve: Serve, phones: Phones) -> None:
         server = serve({"invite.sh": "#!/no/such/shell\n"}, "routes: [{script: invite.sh, uri: 'carol@*'}]")
@@ -216,6 +220,8 @@ class TestReload:
         server.configure("routes: [{script: gone.sh, method: INVITE}]")
         server.signal(signal.SIGHUP)
         server.wait_for(" info configuration read again: ", number=2)
+        server.wait_for(" info listening on   ", f":{server.port}")
+        assert not server.lines(" info scripts in ")  # which are the same ones
         refused(phones(server, "alice"), "410")
         alice.invite(BOB)
         alice.hears_nothing()
@@ -275,7 +281,8 @@ class TestReload:
             assert any("scripts in" in line for line in iter(process.stdout.readline, ""))
             file.unlink()
             process.send_signal(signal.SIGHUP)
-            assert "error not reloaded: conf/sipcgi.yaml" in process.stderr.readline()
+            said = process.stderr.readline()
+            assert "not reloaded: command line:1: --config: there is no file conf/sipcgi.yaml" in said
             process.terminate()
         assert process.returncode == 0
 
@@ -364,7 +371,12 @@ class TestFiles:
 
 BROKEN = {
     "exit status": ("sh", "#!/bin/sh\nfalse\n", "500", ["status=1", "end a shell script with exit 0"]),
-    "exit status after output": ("sh", "#!/bin/sh\nprintf 'SIP/2.0 603 No\\n\\n'\nexit 3\n", "500", ["status=3"]),
+    "exit status after output": (
+        "sh",
+        "#!/bin/sh\nprintf 'SIP/2.0 603 No\\n\\n'\nexit 3\n",
+        "500",
+        ["status=3", "said nothing"],
+    ),
     "command not found": ("sh", "#!/bin/sh\nno-such-command\n", "500", ["status=127", "not found", "hint="]),
     "no #! line": ("pl", 'print "SIP/2.0 603 No\\n\\n";\n', "500", ["Exec format error", "has no #! line"]),
     "CR LF": ("sh", "#!/bin/sh\r\necho\r\n", "500", ["No such file", "dos2unix"]),
