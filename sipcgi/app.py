@@ -34,14 +34,15 @@ from sipcgi.flow import Flow
 from sipcgi.hosts.choice import ChoiceHost
 from sipcgi.hosts.directory import ScriptDirectory
 from sipcgi.hosts.exec import ExecHost
+from sipcgi.hosts.fastcgi import FastCgiHost
 from sipcgi.hosts.limit import LimitedHost
+from sipcgi.hosts.warm import WarmHost
 from sipcgi.ids import Ids
 from sipcgi.logs import Log
 from sipcgi.net.descriptors import allow_all
 from sipcgi.net.resolver import Resolver
 from sipcgi.net.transport import Transport
-from sipcgi.report import start_up_report, statistics_report
-from sipcgi.sip.message import Request, Response
+from sipcgi.report import changes, start_up_report, statistics_report
 from sipcgi.stores.keyfile import load_or_make_key
 from sipcgi.stores.memory import MemoryStore
 from sipcgi.stores.sqlite import SqliteStore
@@ -78,12 +79,19 @@ class Server:
         self.configuration = configuration
         self.load = load
         self.watch: LoopWatch | None = None
+        self.report: list[str] = []
+        """What was said last of the configuration that holds."""
         self.log = Log(time.time)
         self.clock = Clock(self.log.crash)
         self.store = MemoryStore()
         self.token_key = os.urandom(32)  # memory://: made anew; the dialogs' bindings are gone as well
         self.host = ExecHost(self.clock.timers, say=self.log.error)
-        self.limited = LimitedHost(ChoiceHost(self.host), self.clock.timers, configuration.scripts.max_running)
+        self.fastcgi = FastCgiHost(
+            self.host, self.log.warning, lambda name, line: self.log.script_stderr(name, "", line)
+        )
+        self.warm = WarmHost(self.host, self.log.warning)
+        hosts = ChoiceHost(self.host, self.warm, self.fastcgi)
+        self.limited = LimitedHost(hosts, self.clock.timers, configuration.scripts.max_running)
 
     async def run(self) -> int:
         gc.collect()  # now, for there is no garbage in what a store loads, and it may be much
@@ -100,6 +108,8 @@ class Server:
                 if isinstance(self.store, SqliteStore):
                     nursery.start_soon(self.store.run)
                 await nursery.start(self.host.run)
+                await nursery.start(self.fastcgi.run)
+                await nursery.start(self.warm.run)
                 garbage.settle()
                 status = await self.open(nursery)
                 if status == 0:
@@ -125,7 +135,7 @@ class Server:
 
     def build(self, nursery: trio.Nursery) -> None:
         """Makes the objects."""
-        self.transport = Transport(self.receive, self.log, failed=self.lost)
+        self.transport = Transport(lambda message, flow: None, self.log, failed=self.lost)
         self.domains = Domains((), self.transport.is_ours)
         configure(self.domains, self.configuration)
         self.core = core = assemble(
@@ -145,9 +155,7 @@ class Server:
         registrar = RegistrarService(core.locations.reachable, self.domains, core.timers.now, date)
         self.dispatch = Dispatch(core, registrar, self.policy(self.configuration))
         core.transactions.core = self.dispatch
-
-    def receive(self, message: Request | Response, flow: Flow) -> None:
-        self.core.transactions.receive(message, flow)
+        self.transport.give_to(core.transactions.receive)
 
     def lost(self, flow: Flow, error: Unreachable) -> None:
         try:
@@ -173,10 +181,12 @@ class Server:
         self.core.overload.retry_after = configuration.retry_after
         self.core.originated.accounts = configuration.credentials
         self.directory = ScriptDirectory(str(settings.directory))
+        environment = passed_on(os.environ)
+        self.fastcgi.configure(configuration.routes, self.directory, environment)
         scripts = Scripts(
             directory=self.directory,
             host=self.limited,
-            server_environment=passed_on(os.environ),
+            server_environment=environment,
             server_name=configuration.domains[0] if configuration.domains else socket.gethostname(),
             software=SOFTWARE,
         )
@@ -186,10 +196,10 @@ class Server:
         try:
             await self.transport.open(nursery, self.configuration.listen)
         except OSError as error:
-            print(f"{self.configuration.source}: listen: {error}", file=sys.stderr)
+            print(self.configuration.listen_mistake(error), file=sys.stderr)
             return 1
-        for line in start_up_report(self.configuration, self.directory, self.transport.listening()):
-            print(line)
+        self.report = start_up_report(self.configuration, self.directory, self.transport.listening())
+        print(*self.report, sep="\n")
         sys.stdout.flush()
         return 0
 
@@ -240,16 +250,19 @@ class Server:
                 self.log.error(f"not reloaded: {mistake}")
             return
         except OSError as error:
-            self.log.error(f"not reloaded: {configuration.source}: listen: {error}")
+            self.log.error(f"not reloaded: {configuration.listen_mistake(error)}")
             return
         if configuration.store != self.configuration.store:
             self.log.warning("location.store: another store needs a restart; the old one stays")
         self.configuration = configuration
         configure(self.domains, configuration)
         self.dispatch.policy = self.policy(configuration)
+        self.warm.renew()
         self.log.info(f"configuration read again: {configuration.source}")
-        for line in start_up_report(configuration, self.directory, self.transport.listening()):
+        report = start_up_report(configuration, self.directory, self.transport.listening())
+        for line in changes(self.report, report):
             self.log.info(line)
+        self.report = report
 
     async def sweep(self) -> None:
         """Forgets expired bindings, a little at a time."""

@@ -95,7 +95,7 @@ def check(
     from sipcgi.config.mistakes import ConfigErrors
     from sipcgi.config.scripts import load_with_scripts
     from sipcgi.hosts.directory import ScriptDirectory
-    from sipcgi.report import misspelt, without_tcp
+    from sipcgi.report import misspelt, warm, without_tcp
 
     if file is not None and config is not None:
         raise click.UsageError(f"two configurations: {config} and {file}")
@@ -117,7 +117,8 @@ def check(
         click.echo(f"{configuration.source}: listen: {note}")
     for note in misspelt(configuration, directory):
         click.echo(f"{configuration.source}: scripts.directory: {note}")
-    for remark in [*ending_remarks(configuration), *isolation(configuration, directory).remarks()]:
+    remarks = [*ending_remarks(configuration), *isolation(configuration, directory).remarks()]
+    for remark in [*warm(configuration, directory), *remarks]:
         click.echo(f"{configuration.source}: {remark}")
 
 

@@ -123,6 +123,26 @@ def test_check_says_which_name_of_a_script_is_nearly_one_that_counts(site: Path)
     ]
 
 
+def test_check_says_which_scripts_run_warm(site: Path) -> None:
+    for name, first in (("invite.pl", "/usr/bin/perl"), ("block.py", "/usr/bin/python3"), ("default.sh", "/bin/sh")):
+        (site / "cgi-bin" / name).write_text(f"#!{first}\n")
+        (site / "cgi-bin" / name).chmod(0o755)
+    file = site / "conf/sipcgi.yaml"
+    for settings, line in (
+        ("scripts: {directory: ../cgi-bin}", ""),
+        ("scripts: {directory: ../cgi-bin, host: warm}", "warm: invite.pl\n"),
+        ("scripts: {directory: ../cgi-bin, host: {python: warm}}", "warm: none of the scripts\n"),
+        (
+            "scripts: {directory: ../cgi-bin, host: {perl: warm}}\nroutes: [{script: block.py, host: warm}]",
+            "warm: block.py, invite.pl\n",
+        ),
+        ("scripts: {directory: ../cgi-bin}\nroutes: [{script: block.py, host: warm}]", "warm: block.py\n"),
+    ):
+        file.write_text(f"listen: [udp://127.0.0.1, tcp://127.0.0.1]\n{settings}\n")
+        shown = CliRunner().invoke(main, ["check"])
+        assert (shown.exit_code, shown.output.partition("\n")[2]) == (0, line and f"conf/sipcgi.yaml: {line}")
+
+
 def test_check_takes_the_file_as_its_argument_too(site: Path) -> None:
     (site / "x.yaml").write_text("listn: x\n")
     result = run("check", "x.yaml")

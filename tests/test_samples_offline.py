@@ -1,5 +1,6 @@
 """The samples in cgi-bin/, started as the server starts them, without a server: what they see and what they print."""
 
+import json
 import os
 import re
 import shutil
@@ -13,6 +14,7 @@ from click.testing import CliRunner
 
 from sipcgi.cgi.output import parse_output
 from sipcgi.cli import main
+from sipcgi.hosts.kits import with_kits
 
 SAMPLES = Path(__file__).parent.parent / "cgi-bin"
 NAMES = {
@@ -28,6 +30,7 @@ NAMES = {
     ),
     *("followme.tcl", "forward.sh", "hide.pl", "hotline.sh", "hours.py", "hunt.py", "intercom.tcl", "moved.awk"),
     *("dial.py", "emergency.sh", "missed.pl"),  # they send requests of their own
+    *("reject-slide48.pl", "reject.py"),  # they are resident
     *("priority.php", "redirect.sh", "ringing.pl", "services.lua", "speeddial.lua", "timetable.rb", "voicemail.py"),
 }
 FIRST_LINES = {
@@ -438,3 +441,32 @@ def test_the_sample_in_c(screened: Path, program: Callable[[str], str]) -> None:
     done = subprocess.run([screened / "screen"], env={}, cwd=screened, capture_output=True, check=False)
     assert (done.returncode, done.stdout) == (1, b"")
     assert b"screen.txt" in done.stderr
+
+
+@pytest.mark.parametrize("name", ["reject-slide48.pl", "reject.py"])
+class TestReject:
+    """The RejectServlet of slide 48, resident and as an ordinary script."""
+
+    @pytest.fixture(autouse=True)
+    def library(self, name: str, program: Callable[[str], str], missing: Callable[[str], None]) -> None:
+        found = name == "reject.py" or subprocess.run([program("perl"), "-MFCGI", "-e1"], check=False).returncode == 0
+        if not found:
+            missing("FCGI.pm is not there: apt install libfcgi-perl")
+
+    def test_as_a_script(self, name: str) -> None:
+        kits = with_kits({"PATH": os.environ["PATH"]})
+        assert run(name, INVITE, kits) == "SIP/2.0 603 Decline\n\n"
+        busy = {"STATUS_CODE": "486", "REASON_PHRASE": "Busy Here"}
+        assert run(name, INVITE, kits, busy) == "SIP/2.0 486 Busy Here\n\n"
+        assert run(name, INVITE, kits, busy, REQUEST_METHOD="MESSAGE") == ""
+
+    def test_resident(self, name: str, tmp_path: Path) -> None:
+        """With the configuration that the sample itself shows."""
+        lines = (SAMPLES / name).read_text().splitlines()
+        route = [line.removeprefix("#") for line in lines if line.startswith("#  ")]
+        configuration = tmp_path / "sipcgi.yaml"
+        configuration.write_text("\n".join([f"scripts: {{directory: {SAMPLES}}}", "routes:", *route]))
+        asked = ["try", name, "--config", str(configuration), "--json"]
+        done = json.loads(CliRunner().invoke(main, asked).stdout)
+        assert (done["valid"], done["output"], done["stderr"]) == (True, "SIP/2.0 486 Busy Here\n\n", [])
+        assert "PATH" not in done["environment"]

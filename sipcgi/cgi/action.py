@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 
 from sipcgi.cgi.message import (
     AGAIN,
@@ -252,7 +253,9 @@ def _cgi_fields(message: ScriptMessage, findings: Findings) -> dict[str, Field]:
         if not name.startswith("cgi-"):
             continue
         if name not in _BELOW:
-            findings.warn(each, f"unknown CGI header field {each.name} ignored")
+            near = get_close_matches(name, _BELOW, 1)
+            meant = f"; did you mean {near[0].title().replace('Cgi', 'CGI')}?" if near else ""
+            findings.warn(each, f"unknown CGI header field {each.name} ignored{meant}")
         elif message.action not in _BELOW[name]:
             findings.warn(each, f"{each.name} ignored below {message.action}")
         else:

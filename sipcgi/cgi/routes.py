@@ -10,7 +10,7 @@ from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 
 from sipcgi.errors import ParseError
-from sipcgi.profile import EXECUTED, PLAIN, Hosting, Profile
+from sipcgi.profile import EXECUTED, FASTCGI, PLAIN, Hosting, Profile
 from sipcgi.sip.message import Request
 from sipcgi.sip.uri import SipUri, TelUri, Uri
 
@@ -63,6 +63,13 @@ class Route:
     def scripts(self) -> tuple[str, ...]:
         """All of them in their order."""
         return (self.script, *self.then)
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """Those that are files below the scripts directory: a FastCGI program need not be one."""
+        if self.hosting.host != FASTCGI:
+            return self.scripts
+        return tuple(word for word in self.hosting.command[:1] if not word.startswith("/"))
 
 
 class Routes:

@@ -277,6 +277,7 @@ def _not_empty(value: list[T]) -> list[T]:
 Several = Annotated[list[T], BeforeValidator(_one_or_more)]
 OneOrMore = Annotated[list[T], AfterValidator(_not_empty), BeforeValidator(_one_or_more)]
 style = one_of(STYLES, "style of scripts")
+script_host = one_of(HOSTS, "host of scripts")
 
 Duration = Annotated[float, PlainValidator(duration)]
 Size = Annotated[int, PlainValidator(size)]
@@ -307,7 +308,7 @@ Method = Annotated[str, PlainValidator(method)]
 Glob = Annotated[str, PlainValidator(glob)]
 Net = Annotated[Network, PlainValidator(network)]
 Host = Annotated[str, PlainValidator(host)]
-MaybeScriptHost = Annotated[str | None, PlainValidator(one_of(HOSTS, "host of scripts"))]
+MaybeScriptHost = Annotated[str | None, PlainValidator(script_host)]
 WarmLanguages = Annotated[frozenset[str], PlainValidator(warm_languages)]
 Module = Annotated[str, PlainValidator(module)]
 MaybeFastCgi = Annotated[str | None, PlainValidator(fastcgi)]

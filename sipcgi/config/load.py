@@ -17,10 +17,11 @@ from sipcgi.config.certificates import Certificates
 from sipcgi.config.document import Document, key_name
 from sipcgi.config.document import Path as Key
 from sipcgi.config.domains import domain_settings, named_domains, note_mistakes
-from sipcgi.config.mistakes import ConfigErrors, NamedScripts, note
-from sipcgi.config.model import BUILT_IN, MAX_RUNNING, Configuration, ScriptSettings
+from sipcgi.config.mistakes import ConfigErrors, NamedScripts, keys, note
+from sipcgi.config.model import BUILT_IN, COMMAND_LINE, MAX_RUNNING, Configuration, ScriptSettings
 from sipcgi.config.place import Listener, default_listeners, host, listener
-from sipcgi.config.running import general_hosting, hosting, profile
+from sipcgi.config.programs import note_programs
+from sipcgi.config.running import general_hosting, hosting, profile, with_places
 from sipcgi.engine.overload import MOST_TRANSACTIONS
 from sipcgi.errors import ConfigError
 from sipcgi.hosts.kits import joined
@@ -31,7 +32,6 @@ T = TypeVar("T")
 
 PLACES = (Path("conf/sipcgi.yaml"), Path("/etc/sipcgi/sipcgi.yaml"))
 """Where a configuration is looked for that nobody names."""
-COMMAND_LINE = "command line"
 DEFAULT_DIRECTORY = "cgi-bin"
 
 
@@ -63,15 +63,18 @@ def load(
     _no_listener_twice(document)
     _no_realm_twice(document, file)
     note_mistakes(document, file)
+    note_programs(document, file)
     reader = AliasReader(document, absolute, names)
     for place, name in named_domains(document):
-        reader.read((*place, "aliases"), name)
+        if names or not _hidden(document, "domains"):  # else each of them would be of no domain of ours
+            reader.read((*place, "aliases"), name)
     aliases = reader.aliases()
     if errors := document.mistakes + mistakes:
         without = any(error.key in ("scripts.directory", "--scripts", "--config") for error in errors)
+        without = without or (scripts is None and _hidden(document, "scripts", "directory"))
         named = NamedScripts(directory, _named(document), partial(_mistake, document))
         raise ConfigErrors(errors, None if without else named)
-    return Configuration(
+    configuration = Configuration(
         file=path,
         listen=tuple(listeners or _listeners(document, file, certificates) or default_listeners()),
         domains=tuple(names or dict.fromkeys(entry.name for entry in file.domains)),
@@ -99,6 +102,7 @@ def load(
         credentials=tuple(Account(each.realm, each.user, each.password) for each in file.credentials),
         lines={key_name(place): line for place, line in document.lines.items()},
     )
+    return with_places(configuration)
 
 
 def found() -> Path | None:
@@ -121,8 +125,19 @@ def _read(path: Path) -> Document:
     try:
         with path.open("rb") as file:
             return Document.read(str(path), file.read(2 * 1024 * 1024))
+    except FileNotFoundError:
+        raise ConfigErrors([ConfigError(COMMAND_LINE, 1, "--config", f"there is no file {path}")]) from None
     except OSError as error:
         raise ConfigErrors([ConfigError(str(path), 1, "--config", error.strerror or "cannot be read")]) from None
+
+
+def _hidden(document: Document, *path: str) -> bool:
+    """Whether an unknown key may be the one that is missing: then nothing is said of what follows from that."""
+    for end, key in enumerate(path):
+        around = document.at(*path[:end])
+        if isinstance(around, dict) and key not in around:
+            return not around.keys() <= set(keys(schema.SECTIONS[path[:end]]))
+    return False
 
 
 def _absolute(base: Path, path: str | Path) -> Path:

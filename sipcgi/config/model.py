@@ -6,14 +6,16 @@ from pathlib import Path
 
 from sipcgi.auth.digest import Account
 from sipcgi.cgi.routes import CGI, Route
-from sipcgi.config.place import Listener, Network
+from sipcgi.config.place import Listener, Network, default_listeners
 from sipcgi.engine.domains import DEFAULT_SETTINGS, DomainSettings
 from sipcgi.engine.overload import MOST_TRANSACTIONS
 from sipcgi.errors import ConfigError
+from sipcgi.net.endpoint import CannotListen
 from sipcgi.profile import EXECUTED, PLAIN, Hosting, Profile
 from sipcgi.registrar.aliases import Aliases
 
 BUILT_IN = "built-in defaults"
+COMMAND_LINE = "command line"
 MAX_RUNNING = 64 * len(os.sched_getaffinity(0))
 """Scripts at once: with short ones the processors are busy, with ones that wait for others there is room."""
 
@@ -102,6 +104,16 @@ class Configuration:
     def mistake(self, key: str, text: str) -> ConfigError:
         """One that only shows when the world is looked at."""
         return ConfigError(self.source, self.line(key), key, text)
+
+    def listen_mistake(self, error: OSError) -> ConfigError:
+        """The listener that could not be opened, at its place in the file or on the command line."""
+        if not isinstance(error, CannotListen):
+            return self.mistake("listen", str(error))
+        number = next(number for number, each in enumerate(self.listen) if each == error.listener)
+        each, key = self.listen[number], f"listen.{number}"
+        if not each.line and each not in default_listeners():
+            return ConfigError(COMMAND_LINE, number + 1, "--listen", str(error))
+        return self.mistake(key if key in self.lines else "listen", str(error))
 
     def line(self, key: str) -> int:
         """Of a key, or of what is around it; the first one, where the file says nothing of it."""

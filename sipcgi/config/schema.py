@@ -132,6 +132,16 @@ class RouteEntry(RunKeys):
     max_running: MaybeCount = None
     environment: Environment = {}
 
+    @model_validator(mode="before")
+    @classmethod
+    def _named(cls, values: Any) -> Any:
+        """A FastCGI program needs no script: then it goes by where it listens, or by how it is started."""
+        if isinstance(values, dict) and "script" not in values:
+            command = values.get("command")
+            name = values.get("fastcgi") or (command[0] if isinstance(command, list) and command else command)
+            return {**values, "script": name} if isinstance(name, str) else values
+        return values
+
 
 class DomainKeys(Section):
     """What a domain may have of its own, and what holds for all that have it not."""

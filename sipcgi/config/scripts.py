@@ -2,14 +2,20 @@
 
 import os
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from difflib import get_close_matches
 from pathlib import Path
 
 from sipcgi.config.fields import ON_ERROR
+from sipcgi.config.isolation import isolation
 from sipcgi.config.load import load
 from sipcgi.config.mistakes import ConfigErrors, NamedScripts
 from sipcgi.config.model import Configuration
-from sipcgi.errors import ConfigError
+from sipcgi.errors import ConfigError, ScriptError
 from sipcgi.hosts.directory import ScriptDirectory
+from sipcgi.hosts.fastcgi import program_of
+from sipcgi.hosts.languages import interpreter
+from sipcgi.profile import WARM
 from sipcgi.stores.database import mistake
 
 
@@ -29,6 +35,7 @@ def load_with_scripts(
     try:
         configuration = load(path, listen=listen, domains=domains, scripts=scripts)
         fatal, said = script_mistakes(configuration)
+        fatal += isolation(configuration, ScriptDirectory(str(configuration.scripts.directory))).fatal
         if (path := configuration.store_path) and (text := mistake(str(path))):
             fatal.append(configuration.mistake("location.store", text))
     except ConfigErrors as error:
@@ -45,7 +52,15 @@ def script_mistakes(configuration: Configuration) -> tuple[list[ConfigError], li
 
     Fatal is a script that a key names and that is missing or outside the directory.
     """
-    return _look(NamedScripts(configuration.scripts.directory, [*_named(configuration)], configuration.mistake))
+    named = NamedScripts(configuration.scripts.directory, [*_named(configuration)], configuration.mistake)
+    fatal, said = _look(named)
+    directory = ScriptDirectory(str(configuration.scripts.directory))
+    fatal += _never_warm(configuration, directory)
+    for number, route in enumerate(configuration.routes):
+        if route.hosting.command and not route.files:  # one that is elsewhere
+            problems = program_of(route, {}).problems(directory)
+            said += [configuration.mistake(f"routes.{number}.command", str(problem)) for problem in problems]
+    return fatal, said
 
 
 def _look(scripts: NamedScripts) -> tuple[list[ConfigError], list[ConfigError]]:
@@ -55,12 +70,26 @@ def _look(scripts: NamedScripts) -> tuple[list[ConfigError], list[ConfigError]]:
     paths = {key: directory.locate(name) for key, name in scripts.names}
     for key, path in paths.items():
         found = said if is_within(path, directory) else fatal
-        found += [scripts.mistake(key, str(problem)) for problem in directory.problems(path)]
+        meant = get_close_matches(os.path.basename(path), ON_ERROR, 1) if key.endswith(".on_error") else []
+        hint = f"; did you mean {meant[0]}?" if meant else ""
+        found += [scripts.mistake(key, f"{problem}{hint}") for problem in directory.problems(path)]
     others = [path for path in directory.scripts() if path not in paths.values()]
     problems = [problem for path in others for problem in directory.problems(path)]
     problems += directory.name_problems({path for key, path in paths.items() if not key.endswith(".on_error")})
     said += [scripts.mistake("scripts.directory", str(problem)) for problem in problems]
     return fatal, said
+
+
+def _never_warm(configuration: Configuration, directory: ScriptDirectory) -> Iterator[ConfigError]:
+    """Routes that ask for a warm host where there is none; scripts that cannot be started at all are said elsewhere."""
+    for number, route in enumerate(configuration.routes):
+        for name in route.files if route.hosting.host == WARM else ():
+            path = directory.locate(name)
+            with suppress(ScriptError):
+                if interpreter(directory.command(path), path) is None:
+                    kind = os.path.splitext(name)[1] or name
+                    text = f"there is none for {kind}: Python, Perl and Ruby have one"
+                    yield configuration.mistake(f"routes.{number}.host", text)
 
 
 def is_within(path: str, directory: ScriptDirectory) -> bool:
@@ -76,11 +105,7 @@ def _named(configuration: Configuration) -> Iterator[tuple[str, str]]:
     if general not in ON_ERROR:
         yield "scripts.on_error", general
     for number, route in enumerate(configuration.routes):
-        key = f"routes.{number}.script"
-        yield from (
-            [(f"{key}.{place}", name) for place, name in enumerate(route.scripts)]
-            if route.then
-            else [(key, route.script)]
-        )
+        key = f"routes.{number}.{'command' if f'routes.{number}.command' in configuration.lines else 'script'}"
+        yield from ((f"{key}.{place}" if route.then else key, name) for place, name in enumerate(route.files))
         if route.on_error not in ON_ERROR and route.on_error != general:
             yield f"routes.{number}.on_error", route.on_error

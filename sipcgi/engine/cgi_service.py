@@ -19,6 +19,7 @@ from sipcgi.errors import ScriptError
 from sipcgi.hosts.base import Invocation, Outcome, Run, ScriptHost
 from sipcgi.hosts.directory import ScriptDirectory
 from sipcgi.hosts.kits import with_kits
+from sipcgi.profile import FASTCGI, OFF
 from sipcgi.service import Action, Edits, Event, Originate, Pending, Reply, RequestReceived, WakeAfter
 
 if TYPE_CHECKING:
@@ -58,6 +59,8 @@ class Turn:
     """The timers and requests that the scripts before it asked for, which took none."""
     substitute: bool = False
     """Whether this is the run of an on_error script."""
+    spoke: bool = False
+    """Whether the script printed something on standard error."""
 
 
 class CgiService:
@@ -111,8 +114,9 @@ class CgiService:
         route = session.route
         if session is not self.sessions[0] and not session.run:
             context.record.script += f",{route.script}"
-        path = scripts.directory.locate(route.script)
-        argv = scripts.directory.command(path)
+        resident = route.hosting.host == FASTCGI  # which has its environment, and gets what its route says
+        path = "" if resident else scripts.directory.locate(route.script)
+        argv = [] if resident else scripts.directory.command(path)
         occasion = Occasion(
             event=event,
             initial=context.request,
@@ -131,12 +135,14 @@ class CgiService:
         for name in made.dropped:
             text = f"header {name} is not passed, its variable is taken by another"
             self.core.log.warning(f"{route.script}: {text} ({context.request.call_id})")
-        variables = scripts.server_environment | route.environment | made.variables
+        ours = {} if resident else scripts.server_environment
+        common = ours | route.environment
         invocation = Invocation(
             name=route.script,
             argv=argv + arguments,
             directory=os.path.dirname(path),
-            environment=variables,
+            environment=common | made.variables,
+            common=common,
             stdin=stdin,
             timeout=route.timeout,
             max_output=route.max_output,
@@ -150,6 +156,7 @@ class CgiService:
         call_id = context.request.call_id
 
         def stderr(line: str) -> None:
+            turn.spoke = True
             self.core.log.script_stderr(route.script, call_id, line)
 
         def done(outcome: Outcome) -> None:
@@ -200,7 +207,7 @@ class CgiService:
     def printed(self, turn: Turn, outcome: Outcome) -> Output:
         """Raises ScriptError."""
         route, request = turn.session.route, self.context.request
-        check_outcome(outcome, route, self.scripts.directory)
+        check_outcome(outcome, route, self.scripts.directory, turn.spoke)
         if route.style == EXEC:
             return exec_output(outcome.stdout, route.max_messages)
         most, originate = route.max_messages, route.originate
@@ -238,7 +245,7 @@ class CgiService:
             return [Reply(504 if outcome.timed_out and not turn.substitute else 500, ""), *turn.before]
         if route.on_error == "default":
             return turn.before
-        session.route = replace(route, script=route.on_error)
+        session.route = replace(route, script=route.on_error, hosting=route.hosting.of_files)
         return self.take(Turn(turn.event, session, (), turn.before, substitute=True))
 
 
@@ -256,16 +263,23 @@ def soonest(actions: Iterable[Action]) -> list[Action]:
     return [*others, *sorted(timers, key=lambda timer: timer.seconds)[:1]]
 
 
-def check_outcome(outcome: Outcome, route: Route, directory: ScriptDirectory) -> None:
-    """Raises ScriptError for a run that did not end by itself with status 0 and within its limits."""
+def check_outcome(outcome: Outcome, route: Route, directory: ScriptDirectory, spoke: bool) -> None:
+    """Raises ScriptError for a run that did not end by itself with status 0 and within its limits.
+
+    `spoke` is whether it printed something on standard error.
+    """
     if outcome.failure is not None:
+        if route.hosting.host == FASTCGI:
+            raise ScriptError(outcome.failure, hint="what it says itself is in the log, or where it was started")
         problems = "; ".join(map(str, directory.problems(directory.locate(route.script))))
-        raise ScriptError(outcome.failure, hint=problems or "start it by hand, as the user of the server")
+        confined = route.profile.isolation != OFF or route.profile.user
+        otherwise = "see what `sipcgi check` says" if confined else "start it by hand, as the user of the server"
+        raise ScriptError(outcome.failure, hint=problems or otherwise)
     if outcome.timed_out:
         raise ScriptError(f"ended at its timeout of {route.timeout:g} s", hint="raise `timeout`, or answer sooner")
     if outcome.overflow:
         raise ScriptError(f"printed more than {route.max_output} octets", hint="raise `max_output`, or print less")
     if outcome.signal is not None:
-        raise signal_error(outcome.signal)
+        raise signal_error(outcome.signal, route.profile.limits, outcome.limit)
     if outcome.status != 0:
-        raise exit_error(outcome.status or 0, outcome.stdout)
+        raise exit_error(outcome.status or 0, outcome.stdout, spoke)

@@ -3,17 +3,26 @@
 from collections.abc import Callable
 
 from sipcgi.hosts.base import Invocation, Outcome, Run, ScriptHost
+from sipcgi.profile import FASTCGI, WARM
 
 
 class ChoiceHost:
     """A ScriptHost that hands each run to another one."""
 
-    def __init__(self, exec_host: ScriptHost) -> None:
+    def __init__(self, exec_host: ScriptHost, warm: ScriptHost, fastcgi: ScriptHost) -> None:
         self.exec = exec_host
+        self.warm = warm
+        self.fastcgi = fastcgi
 
     def full(self, name: str) -> bool:
         """Never: the hosts below start all that they are asked for."""
         return False
 
     def start(self, invocation: Invocation, done: Callable[[Outcome], None], stderr: Callable[[str], None]) -> Run:
-        return self.exec.start(invocation, done, stderr)
+        hosting = invocation.hosting
+        host = self.exec
+        if hosting.host == FASTCGI:
+            host = self.fastcgi
+        elif hosting.host == WARM or hosting.warm:
+            host = self.warm
+        return host.start(invocation, done, stderr)

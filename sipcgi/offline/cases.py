@@ -17,7 +17,7 @@ from sipcgi.config.quantity import duration, scalar
 from sipcgi.errors import ConfigError, ParseError, ScriptError
 from sipcgi.offline import request as make
 from sipcgi.offline.words import canonical_output
-from sipcgi.profile import EXEC
+from sipcgi.profile import EXEC, FASTCGI
 from sipcgi.sip.grammar import is_token
 from sipcgi.sip.message import Request, Response
 from sipcgi.sip.uri import parse_uri
@@ -176,7 +176,10 @@ class _Reader:
         if "environment" in told:
             own = dict(self.pairs((*key, "environment"), told["environment"]))
             found["environment"] = general.environment | own
-        return replace(general, **found)
+        made = replace(general, **found)
+        if made.host == FASTCGI and (made.then or made.style != CGI):
+            self.add((*key, "host"), "a FastCGI program is one, and of style cgi")
+        return made
 
     def scripts(self, key: Key, value: object) -> dict[str, Any]:
         """One, or several in sequence, all of them in the folder of the first."""

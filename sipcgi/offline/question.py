@@ -11,6 +11,7 @@ from sipcgi.errors import ParseError, Refused
 from sipcgi.offline import request as make
 from sipcgi.offline.stage import Setting, sockets
 from sipcgi.offline.trial import Later, play
+from sipcgi.profile import FASTCGI, Hosting
 from sipcgi.sip.address import Address
 from sipcgi.sip.message import Request, Response
 from sipcgi.sip.uri import SipUri
@@ -38,7 +39,8 @@ class Question:
     """Contacts of the called user."""
     domains: tuple[str, ...] = ()
     style: str | None = None
-    """None: that of its route."""
+    host: str | None = None
+    """None: those of its route."""
 
     @classmethod
     def of(
@@ -68,7 +70,12 @@ def rehearse(script: Path, question: Question, configuration: Configuration | No
     style = question.style or setting.route.style
     if style == EXEC and later is not None:
         raise ParseError("a script of style exec is run for the request alone, not for what comes later")
-    setting = replace(setting, route=replace(setting.route, style=style))
+    if style == EXEC and question.host == FASTCGI:
+        raise ParseError("a FastCGI program has no arguments, which style exec needs")
+    route = replace(setting.route, style=style)
+    if question.host is not None:
+        route = replace(route, hosting=Hosting.of_file(question.host, setting.script, route.environment))
+    setting = replace(setting, route=route)
     domains = question.domains or setting.domains
     callee = request.to.uri if request.method == "REGISTER" else request.target
     if isinstance(callee, SipUri) and (question.registered or (request.method == "REGISTER" and not domains)):
@@ -139,17 +146,26 @@ def _setting(script: Path, configuration: Configuration | None) -> Setting:
     if configuration is None:
         return Setting(script.absolute().parent, script.name, Route(script="", originate=True))
     directory = configuration.scripts.directory
+    programs = [route for route in configuration.routes if route.hosting.host == FASTCGI]
+    for route in programs:  # which go by any name
+        if Path(route.script) == script:
+            return _on_route(configuration, directory, route.script, route)
     path = script.absolute()
     if not script.exists() and (directory / script).exists():
         path = directory / script
     inside = path.is_relative_to(directory)
     name = str(path.relative_to(directory)) if inside else path.name
     routes = configuration.routes if inside else ()
-    route = next((route for route in routes if name in route.scripts), configuration.fallback)
+    named = (route for route in routes if name in (*route.scripts, *route.files))
+    route = next(named, configuration.fallback)
     if name in route.then:  # in the middle of a sequence: those that follow it
         route = replace(route, then=route.then[route.then.index(name) + 1 :])
+    return _on_route(configuration, directory if inside else path.parent, name, route)
+
+
+def _on_route(configuration: Configuration, directory: Path, name: str, route: Route) -> Setting:
     return Setting(
-        directory=directory if inside else path.parent,
+        directory=directory,
         script=name,
         route=route,
         further_routes=configuration.routes,

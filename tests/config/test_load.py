@@ -16,6 +16,7 @@ from sipcgi.config.load import load
 from sipcgi.config.mistakes import ConfigErrors
 from sipcgi.config.model import Configuration
 from sipcgi.config.place import Listener, default_listeners
+from sipcgi.config.scripts import load_with_scripts
 
 
 def mistakes(path: Path | None = None, **overrides: Any) -> list[str]:
@@ -175,7 +176,7 @@ def test_neither_a_file_nor_a_folder(site: Any) -> None:
 
 
 def test_a_file_that_is_not_there(site: Any) -> None:
-    assert mistakes(Path("nope.yaml")) == ["nope.yaml:1: --config: No such file or directory"[len("nope.yaml") :]]
+    assert mistakes(Path("nope.yaml")) == ["command line:1: --config: there is no file nope.yaml"]
     assert mistakes(site.scripts) == [":1: --config: Is a directory"]
 
 
@@ -241,7 +242,6 @@ def test_every_mistake_at_once(site: Any) -> None:
         ":20: routes.1.uri: 'sip:bob@example.com' matches nothing, for it is compared with user@host:"
         " write 'bob@example.com'",
         ":21: routes.1.script: has no value",
-        ":22: routes.2.script: is missing",
         ":22: routes.2.scrip: unknown key; did you mean 'script'?",
         ":23: routes.2.source.0: '1.2.3' is no network: write it like 192.0.2.0/24, 192.0.2.7 or 2001:db8::/32",
         ":24: routes.2.from: is an empty list",
@@ -278,6 +278,21 @@ def test_every_mistake_at_once(site: Any) -> None:
 def test_single_mistakes(site: Any, text: str, said: str) -> None:
     (mistake,) = mistakes(site.configure(text))
     assert mistake.startswith(said)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("script: {directory: ../bin}\nroutes: [{script: a.sh}]\n", ":1: script: unknown key; did you mean 'scripts'?"),
+        ("scripts: {dir: ../bin}\nroutes: [{script: a.sh}]\n", ":1: scripts.dir: unknown key"),
+        ("domain: x\naliases: {a@x: b, c@x: d}\n", ":1: domain: unknown key; did you mean 'domains'?"),
+    ],
+)
+def test_what_follows_from_a_misspelt_key_is_not_said(site: Any, text: str, said: str) -> None:
+    with pytest.raises(ConfigErrors) as caught:
+        load_with_scripts(site.configure(text), startable=True)
+    (mistake,) = map(str, caught.value.errors)
+    assert mistake.removeprefix(str(site.file)).startswith(said)
 
 
 @pytest.mark.parametrize(

@@ -109,10 +109,16 @@ def test_scripts_are_looked_at_even_if_the_file_is_wrong(site: Any) -> None:
         (1, "scripts.directory"),
         (2, "timeout"),
         (4, "routes.0.script"),
-        (5, "routes.1.script"),
         (5, "routes.1.scrip"),
         (6, "routes.2"),
         (7, "routes.3.script.0"),
+    ]
+
+
+def test_a_misspelt_on_error_is_told_what_it_may_mean(site: Any) -> None:
+    fatal, _ = found(site.configure("scripts: {directory: ../cgi-bin, on_error: rejct}\n"))
+    assert fatal == [
+        f":1: scripts.on_error: rejct is missing: there is no file {site.scripts}/rejct; did you mean reject?"
     ]
 
 
@@ -129,3 +135,21 @@ def test_an_on_error_that_is_no_name_is_not_looked_for(site: Any) -> None:
         load_with_scripts(site.file)
     assert [(error.line, error.key) for error in caught.value.errors] == [(1, "bad"), (4, "routes.0.script")]
     assert "/DEFAULT" in caught.value.errors[1].text
+
+
+def test_a_warm_host_for_a_language_that_has_none(site: Any) -> None:
+    site.script("block.sh")
+    firsts = {"a.py": "/usr/bin/env python3", "b.pl": "/usr/bin/perl -w", "c": "/usr/bin/env -S ruby -w"}
+    for name, first in firsts.items():
+        site.script(name, f"#!{first}\n")
+    site.script("d.pl", mode=0o644)
+    fatal, _ = found(
+        site.configure(
+            SCRIPTS
+            + "routes:\n- script: [a.py, b.pl, c, d.pl]\n  host: warm\n- script: [a.py, block.sh]\n  host: warm\n"
+            + "- script: block.sh\n"
+        )
+    )
+    assert fatal == [":6: routes.1.host: there is none for .sh: Python, Perl and Ruby have one"]
+    for_all = site.configure("scripts: {directory: ../cgi-bin, host: warm}\nroutes: [{script: block.sh}]\n")
+    assert found(for_all) == ([], [])

@@ -24,7 +24,7 @@ from sipcgi_kit import Call
 def answer(request):
     if request.environment.get("A") == "kit":
         with Call() as call:
-            call.respond(480, "Kit")
+            call.reply(480, "Kit")
         return
     assert os.environ is request.environment and os.environb[b"A"] == os.environ["A"].encode()
     return f"{request.environment['A']} {len(request.body)}"

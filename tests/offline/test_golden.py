@@ -344,6 +344,11 @@ def test_raw_messages(cases: Callable[..., Result], tmp_path: Path) -> None:
         ("script: b.sh\ncases: {x: [INVITE sip:a@b]}", "1: script: there is no b.sh beside this file, nor in cgi-bin"),
         ("cases: {x: [INVITE sip:a@b]}", "1: cases.x: has no script"),
         ("script: a.sh", "1: cases: must be a mapping"),
+        ("script: a.sh\nhost: cobol\ncases: {x: [INVITE sip:a@b]}", "2: host: 'cobol' is no host of scripts"),
+        (
+            "script: a.sh\nhost: fastcgi\nstyle: exec\ncases: {x: [INVITE sip:a@b]}",
+            "2: host: a FastCGI program is one, and of style cgi",
+        ),
         ("- script", "1: (file): must be a mapping"),
         ("script: a.sh\ncases: {x: INVITE}", "2: cases.x: must be a list of steps"),
         ("script: a.sh\nregistered: {b: 'c d'}\ncases: {x: [INVITE sip:a@b]}", "2: registered.b: not a URI"),
