@@ -259,7 +259,9 @@ class Server:
         self.dispatch.policy = self.policy(configuration)
         self.warm.renew()
         self.log.info(f"configuration read again: {configuration.source}")
-        report = start_up_report(configuration, self.directory, self.transport.listening())
+        directory = ScriptDirectory(self.directory.path)  # it looks at each file, which the loop has no time for
+        listening = self.transport.listening()
+        report = await trio.to_thread.run_sync(start_up_report, configuration, directory, listening)
         for line in changes(self.report, report):
             self.log.info(line)
         self.report = report
