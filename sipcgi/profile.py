@@ -33,6 +33,10 @@ class Hosting:
     environment: tuple[tuple[str, str], ...] = ()
     """What it gives them; each request has it, too."""
 
+    def is_warm(self, language: str) -> bool:
+        """Whether scripts in that language, which has a warm host, run so."""
+        return self.host == WARM or language in self.warm
+
     @classmethod
     def of_file(cls, host: str, name: str, environment: dict[str, str]) -> "Hosting":
         """That of a script on its own, by its name in the scripts directory."""

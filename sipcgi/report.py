@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from sipcgi import __version__
 from sipcgi.cgi.routes import CGI, Route, fallback_names
 from sipcgi.config.ending import ending, limit_notes
-from sipcgi.config.fields import METHODS, ON_ERROR
+from sipcgi.config.fields import METHODS, ON_ERROR, triggers
 from sipcgi.config.isolation import isolation
 from sipcgi.config.model import Configuration
 from sipcgi.errors import ScriptError
@@ -200,9 +200,10 @@ def _meant(name: str) -> str:
 
 def _by_name(stem: str) -> str:
     """Which requests run a file of that name; "" for none."""
-    method = stem.upper()
-    if method in METHODS and stem in fallback_names(method):
-        return f"{method} that no route takes"
+    if not triggers(stem):
+        return ""
+    if stem != "default":
+        return f"{stem.upper()} that no route takes"
     without = [method for method in METHODS if "default" not in fallback_names(method)]
     return f"any other request that no route takes, but for {_listed(without)}" if stem == "default" else ""
 

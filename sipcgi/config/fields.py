@@ -52,6 +52,11 @@ _NAME = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz012345678
 _TOKEN = _NAME | frozenset("-.!%*+`'~")  # RFC 3261 25.1: token
 
 
+def triggers(stem: str) -> bool:
+    """Whether a script of that name, without its ending, is run for requests that no route takes."""
+    return stem == "default" or (stem.islower() and stem.upper() in METHODS)
+
+
 def _path(value: object, otherwise: str) -> str:
     text = scalar(value)
     if not text or "\0" in text:

@@ -5,12 +5,12 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from sipcgi.config.fields import METHODS, ON_ERROR
+from sipcgi.config.fields import ON_ERROR, triggers
 from sipcgi.config.model import Configuration
 from sipcgi.errors import ConfigError, ScriptError
 from sipcgi.hosts import landlock
 from sipcgi.hosts.confine import account, is_readable, lacking, needed, obstacle
-from sipcgi.hosts.directory import ScriptDirectory
+from sipcgi.hosts.directory import ScriptDirectory, interpreter_line
 from sipcgi.hosts.trust import faults, is_open_to_all, out_of_reach
 from sipcgi.profile import FASTCGI, OFF, REQUIRED, Profile
 
@@ -85,7 +85,7 @@ def _profiles(configuration: Configuration) -> dict[Profile, list[tuple[str, str
     profiles: dict[Profile, list[tuple[str, str]]] = {configuration.scripts.profile: [("scripts.directory", "")]}
     for number, route in enumerate(configuration.routes):
         named = profiles.setdefault(route.profile, [])
-        key = f"routes.{number}.{'command' if f'routes.{number}.command' in configuration.lines else 'script'}"
+        key = configuration.script_key(number)
         named += [(key, name) for name in route.files]
         if route.on_error not in ON_ERROR:
             named.append((f"routes.{number}.on_error", route.on_error))
@@ -102,15 +102,11 @@ def _scripts(
     for key, name in keys:
         if name:
             yield key, directory.locate(name)
-        elif (
-            key == "scripts.directory"
-        ):  # those of routes run as their routes say, unless their names trigger them, too
-            yield from ((key, path) for path in directory.scripts() if path not in routed or _is_triggered(path))
-
-
-def _is_triggered(path: str) -> bool:
-    stem = os.path.splitext(os.path.basename(path))[0]
-    return stem == "default" or (stem.islower() and stem.upper() in METHODS)
+        elif key == "scripts.directory":
+            for path in directory.scripts():
+                stem = os.path.splitext(os.path.basename(path))[0]
+                if path not in routed or triggers(stem):  # else it runs as its routes say, and in no other way
+                    yield key, path
 
 
 def _folder_problems(profile: Profile) -> Iterator[str]:
@@ -144,9 +140,8 @@ def _program(path: str, directory: ScriptDirectory) -> str:
     try:
         program = directory.command(path)[0]
         if program == path:
-            with open(path, "rb") as file:
-                words = os.fsdecode(file.read(256).split(b"\n", 1)[0]).removeprefix("#!").split()
+            words = interpreter_line(path)
             program = words[0] if words and os.path.isabs(words[0]) else ""
-    except (ScriptError, OSError):
+    except ScriptError:
         return ""
     return os.path.realpath(shutil.which(program) or program) if program else ""

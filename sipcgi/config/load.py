@@ -79,20 +79,7 @@ def load(
         listen=tuple(listeners or _listeners(document, file, certificates) or default_listeners()),
         domains=tuple(names or dict.fromkeys(entry.name for entry in file.domains)),
         relay=tuple(file.relay),
-        scripts=ScriptSettings(
-            directory=directory,
-            timeout=file.scripts.timeout,
-            on_error=file.scripts.on_error,
-            max_output=file.scripts.max_output,
-            max_messages=file.scripts.max_messages,
-            pass_authorization=file.scripts.pass_authorization,
-            style=file.scripts.style,
-            environment=joined(file.scripts.environment),
-            max_running=file.scripts.max_running or MAX_RUNNING,
-            max_running_per_script=file.scripts.max_running_per_script,
-            hosting=general_hosting(file.scripts),
-            profile=profile(file.scripts, schema.Scripts(), absolute),
-        ),
+        scripts=_settings(file.scripts, directory, absolute),
         routes=tuple(_route(entry, file.scripts, absolute) for entry in file.routes),
         store=_store(file.location.store, base),
         domain_settings=domain_settings(file),
@@ -240,6 +227,23 @@ def _named(document: Document) -> list[tuple[str, str]]:
 def _mistake(document: Document, key: str, text: str) -> ConfigError:
     path = tuple(int(part) if part.isdigit() else part for part in key.split("."))
     return ConfigError(document.file, document.line(path), key, text)
+
+
+def _settings(scripts: schema.Scripts, directory: Path, absolute: Callable[[str], Path]) -> ScriptSettings:
+    return ScriptSettings(
+        directory=directory,
+        timeout=scripts.timeout,
+        on_error=scripts.on_error,
+        max_output=scripts.max_output,
+        max_messages=scripts.max_messages,
+        pass_authorization=scripts.pass_authorization,
+        style=scripts.style,
+        environment=joined(scripts.environment),
+        max_running=scripts.max_running or MAX_RUNNING,
+        max_running_per_script=scripts.max_running_per_script,
+        hosting=general_hosting(scripts),
+        profile=profile(scripts, schema.Scripts(), absolute),
+    )
 
 
 def _route(entry: schema.RouteEntry, scripts: schema.Scripts, absolute: Callable[[str], Path]) -> Route:

@@ -101,6 +101,11 @@ class Configuration:
         """What holds for a domain; for one that the file says nothing of, what it says for all."""
         return self.domain_settings.get(name) or self.domain_settings.get("", DEFAULT_SETTINGS)
 
+    def script_key(self, number: int) -> str:
+        """Of the key by which a route says what it runs."""
+        command = f"routes.{number}.command"
+        return command if command in self.lines else f"routes.{number}.script"
+
     def mistake(self, key: str, text: str) -> ConfigError:
         """One that only shows when the world is looked at."""
         return ConfigError(self.source, self.line(key), key, text)

@@ -105,7 +105,7 @@ def _named(configuration: Configuration) -> Iterator[tuple[str, str]]:
     if general not in ON_ERROR:
         yield "scripts.on_error", general
     for number, route in enumerate(configuration.routes):
-        key = f"routes.{number}.{'command' if f'routes.{number}.command' in configuration.lines else 'script'}"
+        key = configuration.script_key(number)
         yield from ((f"{key}.{place}" if route.then else key, name) for place, name in enumerate(route.files))
         if route.on_error not in ON_ERROR and route.on_error != general:
             yield f"routes.{number}.on_error", route.on_error

@@ -107,7 +107,7 @@ class CgiService:
             return self.failed(turn, error, Outcome())
         return pending
 
-    def start(self, turn: Turn, pending: Pending) -> None:
+    def invocation(self, turn: Turn) -> Invocation:
         """Raises ScriptError when the script cannot be started, TooLarge when its environment would be."""
         context, scripts = self.context, self.scripts
         event, session = turn.event, turn.session
@@ -137,7 +137,7 @@ class CgiService:
             self.core.log.warning(f"{route.script}: {text} ({context.request.call_id})")
         ours = {} if resident else scripts.server_environment
         common = ours | route.environment
-        invocation = Invocation(
+        return Invocation(
             name=route.script,
             argv=argv + arguments,
             directory=os.path.dirname(path),
@@ -152,8 +152,13 @@ class CgiService:
             max_running=route.max_running,
             refusable=self.refusable and type(event) is RequestReceived and not turn.substitute,
         )
+
+    def start(self, turn: Turn, pending: Pending) -> None:
+        """Raises as `invocation` does."""
+        context, scripts = self.context, self.scripts
+        route, call_id = turn.session.route, context.request.call_id
+        invocation = self.invocation(turn)
         context.record.runs += 1
-        call_id = context.request.call_id
 
         def stderr(line: str) -> None:
             turn.spoke = True

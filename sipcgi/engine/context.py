@@ -128,8 +128,7 @@ class RequestContext:
             self.answers[token] = response
         if status >= 200:
             self.responses.add(response)
-        redirects = may_recurse(self, branch, response)
-        if not redirects:
+        if not (redirects := may_recurse(self, branch, response)):
             self.leave_hunt(branch)
         if self.service is None and not self.performing:
             self.performing = True
@@ -232,7 +231,8 @@ class RequestContext:
 
     def decided(self, actions: Sequence[Action]) -> None:
         """A Pending decision was made."""
-        event, branch = self.running_for  # type: ignore[misc]
+        assert self.running_for is not None
+        event, branch = self.running_for
         self.running = self.running_for = None
         if not self.cancelled:
             self.perform(event, branch, actions)

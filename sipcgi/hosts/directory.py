@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from sipcgi.errors import ScriptError
 
-SETTLED = 100_000_000  # nanoseconds: a folder changed as recently may change again within the same time stamp
+SETTLED = 100_000_000  # nanoseconds: what changed as recently may change again within the same time stamp
 
 
 class Interpreter(NamedTuple):
@@ -254,6 +254,12 @@ def _remedy(program: str) -> str:
             found = shutil.which(name)
             return f"write #!{found}" if found else f"apt install {interpreter.package}"
     return "install it, or correct the line"
+
+
+def interpreter_line(path: str) -> list[str]:
+    """What the kernel starts a script with: a program and at most one argument; nothing without a #! line."""
+    first = _head(path)[:256].split(b"\n", 1)[0]
+    return first[2:].decode("utf-8", "surrogateescape").strip().split(maxsplit=1) if first.startswith(b"#!") else []
 
 
 def _size(path: str) -> int:

@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING
 
 from sipcgi.hosts import fastcgi_records as records
 from sipcgi.hosts.base import Invocation, Outcome
+from sipcgi.hosts.limit import PATIENCE
 from sipcgi.hosts.run import StderrLines
 from sipcgi.timerqueue import Timer, TimerQueue
 
 if TYPE_CHECKING:
     from sipcgi.hosts.fastcgi_connection import Connection
     from sipcgi.hosts.fastcgi_pool import Pool
-
-PATIENCE = 0.5  # seconds in line, then a new request is refused: T1, as before the other hosts (hosts/limit)
 
 
 class FastCgiRun:

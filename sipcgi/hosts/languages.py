@@ -6,11 +6,11 @@ import stat
 from collections.abc import Callable
 from typing import NamedTuple
 
-from sipcgi.profile import WARM, Hosting
+from sipcgi.hosts.directory import interpreter_line
+from sipcgi.profile import Hosting
 
 ZYGOTES = os.path.join(os.path.dirname(os.path.abspath(__file__)), "zygotes")
 _INTERPRETER = re.compile(r"(python|perl|ruby)[0-9.]*")
-_HEAD = 256  # octets of a #! line that the kernel looks at
 
 Identity = tuple[int, int, int, int, int]
 """What changes when a file does: device, inode, size, time of its content, time of its inode. Times in nanoseconds."""
@@ -43,7 +43,7 @@ def interpreter(argv: list[str], script: str) -> tuple[str, list[str]] | None:
     command = argv[: argv.index(script)] if script in argv else []
     program = command
     if not command:
-        command = program = _first_line(script)
+        command = program = interpreter_line(script)
         if command and os.path.basename(command[0]) == "env":  # it looks for the first word, with -S of several
             program = " ".join(command[1:]).removeprefix("-S").split()
     found = _INTERPRETER.fullmatch(os.path.basename(program[0])) if program else None
@@ -53,17 +53,7 @@ def interpreter(argv: list[str], script: str) -> tuple[str, list[str]] | None:
 def runs_warm(hosting: Hosting, argv: list[str], script: str) -> bool:
     """Whether a script that `argv` starts is to have a parent, and can have one."""
     found = interpreter(argv, script)
-    return found is not None and (hosting.host == WARM or found[0] in hosting.warm)
-
-
-def _first_line(script: str) -> list[str]:
-    """What the kernel makes of it: a program and at most one argument."""
-    try:
-        with open(script, "rb") as file:
-            line = file.read(_HEAD).split(b"\n")[0]
-    except OSError:
-        return []
-    return line[2:].decode("utf-8", "surrogateescape").strip().split(maxsplit=1) if line.startswith(b"#!") else []
+    return found is not None and hosting.is_warm(found[0])
 
 
 def identity(path: str) -> Identity | None:

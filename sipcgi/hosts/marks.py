@@ -23,12 +23,12 @@ ROUND = 0.05  # seconds that those who multiply may take to be stopped
 
 
 def new_base() -> int:
-    """For a launcher: no other one has it, not even one of another server."""
-    return int.from_bytes(os.urandom(4)) >> 2
+    """For a launcher, or a warm parent: no other one has it, not even one of another server; never 0."""
+    return int.from_bytes(os.urandom(4)) >> 2 or 1
 
 
 def marking(base: int, run: int) -> int:
-    """The mark of a run. `base` is that of its launcher, of 30 random bits."""
+    """The mark of a run. `base` is that of who starts it, of 30 random bits."""
     return base << RUN_BITS | run & (1 << RUN_BITS) - 1
 
 

@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-import random
 import socket
 import time
 from collections.abc import Callable, Hashable
-from dataclasses import replace
 from math import inf
 from typing import Protocol
 
 from sipcgi.hosts import marks, wire
 from sipcgi.hosts.base import Invocation, Outcome
+from sipcgi.hosts.directory import SETTLED
 from sipcgi.hosts.exec import ExecHost
-from sipcgi.hosts.languages import ZYGOTES, Identity, identity
+from sipcgi.hosts.languages import Identity, identity
 from sipcgi.hosts.link import Link
 from sipcgi.hosts.run import ScriptRun
 from sipcgi.hosts.runs import Runs
 from sipcgi.hosts.watch import Watch
-from sipcgi.profile import OFF, Profile
+from sipcgi.profile import Profile
 
 CONTROL = 3  # the descriptor under which a parent finds its socket
-SETTLED = 100_000_000  # nanoseconds: a file changed as recently may change again within the same time stamp
 PREPARATION = 30.0  # seconds that a parent may take for compiling its script and loading modules
 LEFT = 0.1  # seconds for reading what one reported that has ended
 PATIENCE = 3.0  # seconds for one that should end by itself
@@ -73,7 +71,7 @@ class ParentRuns(Runs):
 
     def __init__(self, watch: Watch, died: Callable[[list[ScriptRun]], None], sweep: Callable[[int], None]) -> None:
         super().__init__(watch, died)
-        self.base = random.SystemRandom().randrange(1, 1 << 30)
+        self.base = marks.new_base()
         self._sweep = sweep
 
     def connect(self, link: Link) -> None:
@@ -109,11 +107,6 @@ class ParentRuns(Runs):
         if self.link is not None and number in self.running:
             self.link.send(wire.ORDER.pack(wire.KILL, 0, 0, wire.PLAIN, number), [])
         self.sweep_run(number)
-
-
-def with_zygotes(profile: Profile) -> Profile:
-    """So that an isolated parent may read its own program."""
-    return profile if profile.isolation == OFF else replace(profile, readable=(*profile.readable, ZYGOTES))
 
 
 class Parent:
@@ -155,7 +148,7 @@ class Parent:
             given={CONTROL: theirs.detach()},
             timeout=inf,
             script=invocation.script,
-            profile=with_zygotes(invocation.profile),
+            profile=invocation.profile,
         )
         self.process = host.exec.start(invocation, self._ended, self._heard)
 

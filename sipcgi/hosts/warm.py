@@ -11,10 +11,10 @@ from collections.abc import Callable, Hashable
 from typing import TYPE_CHECKING, NamedTuple
 
 from sipcgi.hosts.base import Invocation, Outcome, Run
+from sipcgi.hosts.directory import SETTLED
 from sipcgi.hosts.exec import ExecHost
 from sipcgi.hosts.languages import Identity, identity, interpreter, parent_command
-from sipcgi.hosts.parent import SETTLED, Parent
-from sipcgi.profile import WARM
+from sipcgi.hosts.parent import Parent
 from sipcgi.timerqueue import Timer
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ class WarmHost:
         if unfit is not None and unfit.identity == known and self.timers.now() < unfit.until:
             return
         found = interpreter(invocation.argv, invocation.script)
-        if found is None or not (invocation.hosting.host == WARM or found[0] in invocation.hosting.warm):
+        if found is None or not invocation.hosting.is_warm(found[0]):
             self._note(key, Unfit(known, float("inf")))
             return
         if len(self._coming) >= MOST_COMING or not self._has_room():
