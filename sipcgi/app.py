@@ -28,6 +28,7 @@ from sipcgi.engine.dispatch import Dispatch
 from sipcgi.engine.domains import Domains
 from sipcgi.engine.loop_watch import LoopWatch
 from sipcgi.engine.policy import Policy
+from sipcgi.engine.reactor import Reactor
 from sipcgi.engine.registrar_service import RegistrarService
 from sipcgi.errors import EX_CONFIG, Closed, Unreachable
 from sipcgi.flow import Flow
@@ -37,6 +38,7 @@ from sipcgi.hosts.exec import ExecHost
 from sipcgi.hosts.fastcgi import FastCgiHost
 from sipcgi.hosts.limit import LimitedHost
 from sipcgi.hosts.warm import WarmHost
+from sipcgi.hosts.watch import RunWatch
 from sipcgi.ids import Ids
 from sipcgi.logs import Log
 from sipcgi.net.descriptors import allow_all
@@ -82,10 +84,11 @@ class Server:
         self.report: list[str] = []
         """What was said last of the configuration that holds."""
         self.log = Log(time.time)
-        self.clock = Clock(self.log.crash)
+        self.clock = Clock(self.log.crash, time.perf_counter)
+        self.descriptors = RunWatch(self.clock.timers)
         self.store = MemoryStore()
         self.token_key = os.urandom(32)  # memory://: made anew; the dialogs' bindings are gone as well
-        self.host = ExecHost(self.clock.timers, say=self.log.error)
+        self.host = ExecHost(self.clock.timers, say=self.log.error, watch=self.descriptors)
         self.fastcgi = FastCgiHost(
             self.host, self.log.warning, lambda name, line: self.log.script_stderr(name, "", line)
         )
@@ -104,6 +107,8 @@ class Server:
                 return EX_CONFIG
             async with trio.open_nursery() as nursery:
                 self.build(nursery)
+                reactor = Reactor(self.descriptors, self.clock)
+                await nursery.start(reactor.run)
                 nursery.start_soon(self.write_log)
                 if isinstance(self.store, SqliteStore):
                     nursery.start_soon(self.store.run)
@@ -113,10 +118,10 @@ class Server:
                 garbage.settle()
                 status = await self.open(nursery)
                 if status == 0:
-                    nursery.start_soon(self.clock.run)
                     if os.environ.get("SIPCGI_LOOP_WATCH"):
                         self.watch = LoopWatch()
-                        trio.lowlevel.add_instrument(self.watch)
+                        self.watch.measure(self.clock, self.descriptors)
+                        reactor.let_in(self.watch)
                     nursery.start_soon(self.sweep)
                     nursery.start_soon(garbage.collect)
                     await self.obey(signals, nursery)
@@ -135,7 +140,7 @@ class Server:
 
     def build(self, nursery: trio.Nursery) -> None:
         """Makes the objects."""
-        self.transport = Transport(lambda message, flow: None, self.log, failed=self.lost)
+        self.transport = Transport(lambda message, flow: None, self.log, failed=self.lost, watch=self.descriptors)
         self.domains = Domains((), self.transport.is_ours)
         configure(self.domains, self.configuration)
         self.core = core = assemble(

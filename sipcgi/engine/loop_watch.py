@@ -1,10 +1,15 @@
-"""How long the event loop stood still: the time in which one task did not give way to another."""
+"""How long the event loop stood still: the time in which one step did not give way to another."""
 
 import gc
 from bisect import insort
+from collections.abc import Callable
 from time import perf_counter, thread_time
+from typing import Any
 
 import trio
+
+from sipcgi.engine.clock import Clock
+from sipcgi.watch import Watch
 
 _LIMITS = (2, 5, 10, 20)
 """Milliseconds whose excesses are counted."""
@@ -12,7 +17,8 @@ _SHOWN = 3
 
 
 class LoopWatch(trio.abc.Instrument):
-    """A stand-still is one step of a task; a turn is what the loop does between two looks at its sockets.
+    """A stand-still is one step of a task, or what the reactor does in one go; a turn is what the loop does between two
+    looks at its sockets.
 
     Each is told with the processor time in it: the rest was spent waiting for a processor, for another thread's turn
     at the interpreter, or in a call that blocks.
@@ -36,6 +42,22 @@ class LoopWatch(trio.abc.Instrument):
         self._worked = self._turn_worked = thread_time()
         self._collecting = self._since
         gc.callbacks.append(self.collect)
+
+    def measure(self, clock: Clock, watch: Watch) -> None:
+        """Takes what the reactor does for a step and a turn of its own."""
+        clock.fire = self._measured(clock.fire, "timers")  # type: ignore[method-assign]
+        watch.handle = self._measured(watch.handle, "datagrams and scripts")  # type: ignore[method-assign]
+
+    def _measured(self, work: Callable[..., None], name: str) -> Callable[..., None]:
+        def measured(*arguments: Any) -> None:
+            since, worked = perf_counter(), thread_time()
+            work(*arguments)
+            if (lasted := perf_counter() - since) > self._least:
+                worked = thread_time() - worked
+                self._note(lasted, worked, name)
+                self.turn = max(self.turn, (lasted, worked))
+
+        return measured
 
     def after_io_wait(self, timeout: float) -> None:
         self._turn_since, self._turn_worked = perf_counter(), thread_time()

@@ -17,7 +17,7 @@ from sipcgi.hosts.link import LauncherLink
 from sipcgi.hosts.orphans import Orphans, become_subreaper
 from sipcgi.hosts.run import ScriptRun
 from sipcgi.hosts.runs import Runs
-from sipcgi.hosts.watch import Watch
+from sipcgi.hosts.watch import RunWatch
 from sipcgi.timerqueue import Timer, TimerQueue
 
 if TYPE_CHECKING:
@@ -46,6 +46,7 @@ class ExecHost:
         say: Callable[[str], None] = lambda text: None,
         launchers: int | None = None,
         ending: str = GROUP,
+        watch: RunWatch | None = None,
     ) -> None:
         self.timers = timers
         self.python = python
@@ -53,7 +54,9 @@ class ExecHost:
         """Is told when a launcher dies, or cannot be started."""
         self.ending = ending
         """The best tier for runs with limits or isolation (hosts/ending)."""
-        self.watch = Watch(timers)
+        self.watch = RunWatch(timers) if watch is None else watch
+        """Whoever brings one attends to it, and closes it."""
+        self._own = watch is None
         self.orphans = Orphans(timers)
         self.launchers = [Launcher(self) for _ in range(launchers or launchers_wanted())]
 
@@ -84,7 +87,10 @@ class ExecHost:
         try:
             self.open()
             task_status.started()
-            await self.watch.serve()
+            if self._own:
+                await self.watch.serve()
+            else:
+                await trio.sleep_forever()
         finally:
             with trio.CancelScope(shield=True):
                 async with trio.open_nursery() as nursery:
@@ -107,7 +113,9 @@ class ExecHost:
         """No `done` is called any more; the launchers end what runs, and their links are returned to be waited for."""
         self.orphans.close()
         links = [link for launcher in self.launchers if (link := launcher.close()) is not None]
-        self.watch.close()
+        self.watch.forget()
+        if self._own:
+            self.watch.close()
         return links
 
 

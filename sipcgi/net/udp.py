@@ -1,9 +1,9 @@
-"""UDP: one socket for each of our addresses, drained at each wake-up (RFC 3261 18, RFC 5626 4.4.2)."""
+"""UDP: one socket for each of our addresses (RFC 3261 18, RFC 5626 4.4.2)."""
 
 import contextlib
 import errno
 import socket
-from time import perf_counter
+from select import EPOLLIN
 from typing import Any
 
 import trio
@@ -16,9 +16,9 @@ from sipcgi.net.intake import Intake
 from sipcgi.net.interface import family
 from sipcgi.net.pool import Failed
 from sipcgi.sip.grammar import MAX_DATAGRAM
+from sipcgi.watch import Watch
 
 RECEIVE_BUFFER = 4 * 1024 * 1024  # octets; a burst must fit while a slow message is handled
-BUDGET = 0.002  # seconds of receiving before other tasks have their turn
 MOST_FLOWS = 4096
 _SO_RCVBUFFORCE = 33  # Linux socket(7): beyond net.core.rmem_max, for the privileged
 _MTU_DISCOVER = {socket.AF_INET: (socket.IPPROTO_IP, 10), socket.AF_INET6: (socket.IPPROTO_IPV6, 23)}  # ip(7), ipv6(7)
@@ -52,53 +52,45 @@ def open_socket(host: str, port: int) -> socket.socket:
 
 
 class UdpEndpoint:
-    """One socket. `failed` hears of the peers that cannot be reached, always out of `drain`."""
+    """One socket. `failed` hears of the peers that cannot be reached, always out of `ready`."""
 
     transport = "UDP"
 
-    def __init__(self, sock: socket.socket, intake: Intake, complaints: Complaints, failed: Failed) -> None:
+    def __init__(
+        self, sock: socket.socket, watch: Watch, intake: Intake, complaints: Complaints, failed: Failed
+    ) -> None:
         self.socket = sock
+        self.watch = watch
         self.local = HostPort(*sock.getsockname()[:2])
         self.sent_by = str(self.local)
         self.intake = intake
         self.complaints = complaints
         self.failed = failed
         self.flows: dict[Any, Flow] = {}
+        self.closed = trio.Event()
 
     async def serve(self) -> None:
+        if self.socket.fileno() >= 0:
+            self.watch.add(self.socket.fileno(), self.ready)
         try:
-            while self.socket.fileno() >= 0:
-                await trio.lowlevel.wait_readable(self.socket)
-                while self.drain():
-                    await trio.lowlevel.checkpoint()
-        except trio.ClosedResourceError:
-            pass
+            await self.closed.wait()
         finally:
-            self.socket.close()
+            self.close()
 
-    def drain(self) -> bool:
-        """Handles what has arrived; True when the time was up before the end."""
-        end = perf_counter() + BUDGET
-        receive = self.socket.recvfrom
-        idle = True
-        while True:
-            try:
-                data, address = receive(MAX_DATAGRAM)
-            except BlockingIOError:
-                if idle:  # then the error queue it was that woke us: `send` had met the error before
-                    self.take_errors()
-                return False
-            except OSError as error:
-                if self.socket.fileno() < 0:
-                    return False
-                if not self.take_errors() and error.errno not in _ICMP_OR_ROUTE:
-                    self.complaints.say("receive", f"udp://{self.local}: {error.strerror}")
-                    return False
-            else:
-                idle = False
-                self.received(data, address)
-            if perf_counter() > end:
-                return True
+    def ready(self, events: int, until: float) -> None:
+        """Handles one datagram, and what the error queue has. Of a burst the next ones are reported again at once: to
+        ask for them until there are none costs more than that, for nearly always there is one."""
+        if events & ~EPOLLIN:
+            self.take_errors()
+        try:
+            data, address = self.socket.recvfrom(MAX_DATAGRAM)
+        except BlockingIOError:
+            pass
+        except OSError as error:
+            if self.socket.fileno() >= 0 and not self.take_errors() and error.errno not in _ICMP_OR_ROUTE:
+                self.complaints.say("receive", f"udp://{self.local}: {error.strerror}")
+        else:
+            self.received(data, address)
 
     def take_errors(self) -> int:
         """Tells of the peers that, as ICMP says, what was sent did not reach (RFC 3261 18.4); how many errors."""
@@ -149,7 +141,7 @@ class UdpEndpoint:
 
     def not_sent(self, error: OSError, data: bytes, flow: Flow) -> None:
         """Raises Unreachable for what will not get better by repeating (RFC 3261 18.4); Oversized: for no peer."""
-        if error.errno in _ICMP_OR_ROUTE:  # perhaps of an earlier datagram to somebody else: `drain` will see to that
+        if error.errno in _ICMP_OR_ROUTE:  # perhaps of an earlier datagram to somebody else: `ready` will see to that
             try:
                 self.socket.sendto(data, flow.remote)
                 return
@@ -163,5 +155,6 @@ class UdpEndpoint:
 
     def close(self) -> None:
         if self.socket.fileno() >= 0:
-            trio.lowlevel.notify_closing(self.socket)
+            self.watch.remove(self.socket.fileno())
             self.socket.close()
+        self.closed.set()

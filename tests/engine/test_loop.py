@@ -42,7 +42,7 @@ def test_the_watch_tells_the_longest_step_and_whether_it_was_work():
             pass
 
     async def wait():
-        time.sleep(0.03)  # noqa: ASYNC251
+        time.sleep(0.1)  # noqa: ASYNC251
 
     async def main():
         async with trio.open_nursery() as nursery:
@@ -56,15 +56,15 @@ def test_the_watch_tells_the_longest_step_and_whether_it_was_work():
     finally:
         gc.callbacks.remove(watch.collect)
     (longest, worked, waiter), (busiest, _, worker) = watch.longest[-1], watch.busiest[-1]
-    assert longest >= 0.03
-    assert worked < 0.01
+    assert longest >= 0.1
+    assert worked < 0.05
     assert "wait" in waiter
     assert busiest >= 0.011
     assert "work" in worker
     assert watch.over[10] >= 2
     assert watch.over[20] >= 1
     assert watch.busy[10] >= 1
-    assert watch.turn[0] >= 0.03
+    assert watch.turn[0] >= 0.1
     lines = watch.report()
     assert lines[0] == f"loop: longest stand-still {longest * 1000:.1f} ms"
     assert any(line.startswith("loop: stood still for ") and line.endswith(f": {waiter}") for line in lines)

@@ -3,6 +3,7 @@
 import errno
 import socket
 import struct
+from select import EPOLLERR
 
 import pytest
 import trio
@@ -10,6 +11,7 @@ import trio
 from sipcgi.flow import Flow, HostPort
 from sipcgi.net import icmp, udp
 from sipcgi.net.transport import Transport
+from sipcgi.watch import Watch
 
 
 def closed_port(host="127.0.0.1"):
@@ -117,8 +119,8 @@ def test_which_errors_are_failures():
 
 def test_errors_that_are_there_without_one_on_the_socket(transport, heard):
     """`send` has met it before: only the queue is left to wake us."""
-    endpoint = udp.UdpEndpoint(Queue((2, 3, 1)), transport._intake, transport.complaints, transport._failed)
-    assert not endpoint.drain()
+    endpoint = udp.UdpEndpoint(Queue((2, 3, 1)), Watch(), transport._intake, transport.complaints, transport._failed)
+    endpoint.ready(EPOLLERR, 0.0)
     flow = Flow("UDP", HostPort("127.0.0.1", 5060), HostPort("192.0.2.9", 0))
     assert heard.failures == [(flow, "udp 192.0.2.9:0: No route to host")]
 
