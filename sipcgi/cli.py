@@ -30,8 +30,25 @@ class Commands(click.Group):
         return super().parse_args(ctx, args)
 
 
+def show_version(context: click.Context, _: click.Parameter, asked: bool) -> None:
+    """The version, and whether the compiled part is in use."""
+    if asked:
+        from sipcgi import compiled
+
+        how = "compiled" if compiled.native is not None else f"pure Python: {compiled.reason}"
+        click.echo(f"sipcgi {__version__} ({how})")
+        context.exit()
+
+
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(__version__, prog_name="sipcgi", message="%(prog)s %(version)s")
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=show_version,
+    help="Show the version, and whether the compiled part is in use.",
+)
 def main() -> None:
     """A SIP server that is programmed by dropping a script into a folder (RFC 3050).
 

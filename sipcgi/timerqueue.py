@@ -7,7 +7,10 @@ from collections.abc import Callable, Iterator
 from heapq import heappop, heappush
 from typing import Any
 
+from sipcgi.compiled import compiled
 
+
+@compiled
 class Timer:
     """A started timer; `cancel` may be called at any time, also after it fired."""
 
@@ -33,24 +36,21 @@ class Timer:
             self.place.pop(self, None)
 
 
-class TimerQueue:
-    """A heap of deadlines, and the timers of each. `wake` is called when a timer becomes the next one due, so that a
-    sleeping driver looks again.
+@compiled
+class Deadlines:
+    """A heap of deadlines, and the timers of each.
 
     All are due on a grid, never early, so that one wake-up of the driver serves many, and many share one place in the
     heap: of `grain` seconds for timers of a second and more, most of which are those of lingering transactions, of a
     quarter of it for shorter ones.
     """
 
-    def __init__(self, now: Callable[[], float], wake: Callable[[], None] = lambda: None, grain: float = 0.0) -> None:
-        self.now = now
-        self.wake = wake
-        self.grain = grain
-        self._heap: list[float] = []
-        self._timers: dict[float, dict[Timer, None]] = {}
-        """By deadline, in the order of their start."""
-        self._due: list[Timer] = []
-        """Those of a deadline that has come, the next one last."""
+    now: Callable[[], float]
+    wake: Callable[[], None]
+    grain: float
+    _heap: list[float]
+    _timers: dict[float, dict[Timer, None]]
+    """By deadline, in the order of their start."""
 
     def start(self, delay: float, callback: Callable[..., None], *arguments: Any) -> Timer:
         """Calls `callback(*arguments)` in `delay` seconds."""
@@ -71,6 +71,20 @@ class TimerQueue:
         if self._heap[0] == deadline:
             self.wake()
         return timer
+
+
+class TimerQueue(Deadlines):
+    """The timers, and calling them. `wake` is called when one becomes the next one due, so that a sleeping driver looks
+    again."""
+
+    def __init__(self, now: Callable[[], float], wake: Callable[[], None] = lambda: None, grain: float = 0.0) -> None:
+        self.now = now
+        self.wake = wake
+        self.grain = grain
+        self._heap = []
+        self._timers = {}
+        self._due: list[Timer] = []
+        """Those of a deadline that has come, the next one last."""
 
     def waiting(self) -> Iterator[Timer]:
         """All that were neither called nor cancelled."""

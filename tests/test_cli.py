@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from sipcgi import __version__, app
+from sipcgi import __version__, app, compiled
 from sipcgi.cli import main
 
 ROOT = Path(__file__).parent.parent
@@ -48,7 +48,8 @@ def script(path: Path, text: str = "#!/bin/sh\n") -> None:
 
 
 def test_version_and_help() -> None:
-    assert run("--version").output == f"sipcgi {__version__}\n"
+    how = "compiled" if compiled.native is not None else f"pure Python: {compiled.reason}"
+    assert run("--version").output == f"sipcgi {__version__} ({how})\n"
     for option in ("--help", "-h"):
         result = run(option)
         assert result.exit_code == 0

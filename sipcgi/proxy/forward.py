@@ -5,13 +5,14 @@ The hot path: header lines that nothing changes are never made again.
 
 from __future__ import annotations
 
-from sipcgi.proxy.edits import after_vias, edited, is_empty
+from sipcgi.proxy.edits import edited, is_empty
 from sipcgi.proxy.route import is_loose, spent
-from sipcgi.service import Edits
+from sipcgi.service import NO_EDITS, Edits
 from sipcgi.sip.address import parse_address
 from sipcgi.sip.grammar import split_list
 from sipcgi.sip.headers import Headers
 from sipcgi.sip.message import Request
+from sipcgi.sip.splice import put_on_top
 from sipcgi.sip.uri import SipUri, parse_uri
 
 INITIAL_HOPS = 70  # RFC 3261 16.6 item 3
@@ -37,37 +38,27 @@ def forward(
         raise spent()
     printed: set[str] | tuple[str, ...] = ()
     body = request.body
-    if edits is None or is_empty(edits):
-        names, lines = request.headers.names.copy(), request.headers.lines.copy()
+    if edits is None or edits is NO_EDITS or is_empty(edits):
+        headers = request.headers
+        names, lines = headers.names.copy(), headers.lines.copy()
     else:
         headers, body, printed = edited(request, edits)
         names, lines = headers.names, headers.lines
+    if printed:  # these take the place of ours
+        record_route = None if "record-route" in printed else record_route
+        breadth = None if "max-breadth" in printed else breadth
     if "?" in uri or "method=" in uri.lower():
         uri = request_uri(uri)
-
-    # 16.6 item 3: one less, or 70
-    if "max-forwards" not in printed:
-        if hops is None:
-            at = after_vias(names)
-            names.insert(at, "max-forwards")
-            lines.insert(at, f"Max-Forwards: {INITIAL_HOPS}")
-        else:
-            lines[names.index("max-forwards")] = f"Max-Forwards: {hops - 1}"
-    if breadth is not None and "max-breadth" not in printed:
-        _put(names, lines, "max-breadth", f"Max-Breadth: {breadth}")
     if "route" in names:
         uri = _strict(names, lines, uri)
-    # 16.6 item 4: before the existing ones
-    if record_route and "record-route" not in printed:
-        at = names.index("record-route") if "record-route" in names else after_vias(names)
-        if _secure(names, lines, uri):
+        if record_route and (uri[:5].lower() == "sips:" or _has_secure_route(names, lines)):
             record_route = record_route.replace("<sip:", "<sips:")
-        names.insert(at, "record-route")
-        lines.insert(at, f"Record-Route: {record_route}")
-    # 16.6 item 8: before the existing ones
-    at = names.index("via") if "via" in names else 0  # a request of our own has none
-    names.insert(at, "via")
-    lines.insert(at, f"Via: {via}")
+    elif record_route and uri[:5].lower() == "sips:":  # 16.6 item 4
+        record_route = record_route.replace("<sip:", "<sips:")
+    hops = INITIAL_HOPS if hops is None else hops - 1  # 16.6 item 3
+    if "max-forwards" in printed:
+        hops = -1
+    put_on_top(names, lines, hops, -1 if breadth is None else breadth, record_route or "", via)
     if "content-length" not in names:  # 16.6 item 9
         names.append("content-length")
         lines.append(f"Content-Length: {len(body)}")
@@ -80,18 +71,6 @@ def request_uri(text: str) -> str:
     if type(uri) is not SipUri or not (uri.headers or "method" in uri.params):
         return text
     return str(uri.with_(headers="", params=uri.params.without("method")))
-
-
-def _put(names: list[str], lines: list[str], name: str, line: str) -> None:
-    """One field of that name, in its place or after the Vias."""
-    if name not in names:
-        at = after_vias(names)
-    else:
-        at = names.index(name)
-        kept = [index for index, other in enumerate(names) if other != name]
-        names[:], lines[:] = [names[index] for index in kept], [lines[index] for index in kept]
-    names.insert(at, name)
-    lines.insert(at, line)
 
 
 def _first_route(names: list[str], lines: list[str]) -> tuple[int, list[str]]:
@@ -121,9 +100,7 @@ def _strict(names: list[str], lines: list[str], uri: str) -> str:
     return request_uri(hop)
 
 
-def _secure(names: list[str], lines: list[str], uri: str) -> bool:
-    """16.6 item 4: whether Request-URI or top Route is a SIPS URI, so that our Record-Route must be one."""
-    if uri[:5].lower() == "sips:":
-        return True
-    values = _first_route(names, lines)[1] if "route" in names else []
+def _has_secure_route(names: list[str], lines: list[str]) -> bool:
+    """16.6 item 4: whether the top Route is a SIPS URI, so that our Record-Route must be one, as for a Request-URI."""
+    values = _first_route(names, lines)[1]
     return bool(values) and parse_address(values[0]).uri.scheme == "sips"

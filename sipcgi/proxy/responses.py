@@ -9,6 +9,7 @@ from sipcgi.sip.address import parse_address
 from sipcgi.sip.grammar import split_list
 from sipcgi.sip.headers import Headers
 from sipcgi.sip.message import Request, Response
+from sipcgi.sip.splice import plain_way_back
 from sipcgi.sip.status import reason
 
 _CHALLENGES = ("www-authenticate", "proxy-authenticate")
@@ -116,14 +117,19 @@ def upstream(response: Response, ends: Ends) -> Response:
         if response.relayed:  # 8.1.3.3
             raise ParseError("more than our Via: the response is for somebody else", header="via")
         return response
-    names, lines = response.headers.names.copy(), response.headers.lines.copy()
+    headers = response.headers
+    plain = plain_way_back(headers, ends.from_, ends.to)
+    if plain is not None:
+        return Response(response.status, response.reason, plain, response.body)
+    names, lines = headers.names.copy(), headers.lines.copy()
     at = names.index("via")
-    if "," in lines[at] and (rest := _after_the_first(lines[at])):
+    line = lines[at]
+    if "," in line and (rest := _after_the_first(line)):
         lines[at] = f"Via: {rest}"
-        return _between(ends, response, names, lines)
-    del names[at], lines[at]
-    if "via" not in names:
-        raise ParseError("no Via left: the response is for us", header="via")
+    else:
+        del names[at], lines[at]
+        if "via" not in names:
+            raise ParseError("no Via left: the response is for us", header="via")
     return _between(ends, response, names, lines)
 
 
@@ -133,9 +139,10 @@ def between(response: Response, ends: Ends) -> Response:
 
 
 def _between(ends: Ends, response: Response, names: list[str], lines: list[str]) -> Response:
-    lines[names.index("from")] = ends.from_  # RFC 3261 8.2.6.2
+    from_, sent, _ = ends
+    lines[names.index("from")] = from_  # RFC 3261 8.2.6.2
     at = names.index("to")
-    line, sent = lines[at], ends.to
+    line = lines[at]
     if line != sent and not line.startswith(f"{sent};tag="):
         lines[at] = _restored(sent, response)
     return Response(response.status, response.reason, Headers.of(names, lines), response.body)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from sipcgi.compiled import compiled
 from sipcgi.errors import ParseError
 from sipcgi.sip.grammar import MAX_ELEMENT, TOKEN, end_of_quoted, quote, split_list, unquote
 from sipcgi.sip.params import NONE, Params
@@ -27,6 +28,10 @@ class Address:
     @classmethod
     def parse(cls, text: str) -> Address:
         """One address. Raises ParseError; "*" is not one."""
+        return plain_address(_KINDS, text) or cls._parse(text)
+
+    @classmethod
+    def _parse(cls, text: str) -> Address:
         if len(text) > MAX_ELEMENT:
             raise ParseError(f"address too long: {text[:80]!r}")
         text = text.strip(" \t")
@@ -94,6 +99,16 @@ class Address:
 
     def __hash__(self) -> int:
         return hash(str(self))
+
+
+_KINDS = (Address, Params, NONE, parse_uri)
+"""What the compiled `plain_address` makes and asks."""
+
+
+@compiled
+def plain_address(_kinds: object, _text: str) -> Address | None:
+    """What `Address.parse` returns if the compiled part takes it: a name-addr with nothing escaped in its name."""
+    return None
 
 
 parse_address: Callable[[str], Address] = Remembered(Address.parse).__getitem__

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from sys import intern
+from typing import Self
 
+from sipcgi.compiled import compiled
 from sipcgi.errors import ParseError
 from sipcgi.sip.grammar import MAX_HEADERS, MAX_LINES, MAX_LIST, MAX_LIST_TEXT, is_token, split_list
 
@@ -43,7 +46,8 @@ Request-Disposition Require Retry-After Route RSeq Server Service-Route Session-
 Subscription-State Supported Target-Dialog Timestamp To Unsupported User-Agent Via Warning WWW-Authenticate
 """.split()  # noqa: SIM905
 
-_CANONICAL = {form: spelling.lower() for spelling in _SPELLINGS for form in (spelling, spelling.lower())}
+# interned, as the names that code asks for are: most comparisons are of one object with itself
+_CANONICAL = {form: intern(spelling.lower()) for spelling in _SPELLINGS for form in (spelling, spelling.lower())}
 _CANONICAL |= {form: name for letter, name in _COMPACT.items() for form in (letter, letter.upper())}
 
 AUTHENTICATION = frozenset({"www-authenticate", "authorization", "proxy-authenticate", "proxy-authorization"})
@@ -64,7 +68,7 @@ def canonical(name: str) -> str:
     if known is not None:
         return known
     name = name.lower()
-    return _COMPACT.get(name, name)
+    return _CANONICAL.get(name, name)
 
 
 class _Known(dict[str, str]):
@@ -77,12 +81,13 @@ class _Known(dict[str, str]):
         return canonical(name)
 
 
-_KNOWN = _Known(_CANONICAL)
+KNOWN = _Known(_CANONICAL)
+"""By what a line has before its colon. Raises ParseError for what is no name."""
 
 
 def _names(lines: list[str]) -> list[str]:
     """The canonical name of each field. Raises ParseError."""
-    names, known = [], _KNOWN
+    names, known = [], KNOWN
     for line in lines:
         spelling, colon, _ = line.partition(":")
         if not colon:
@@ -105,18 +110,63 @@ def _unfold(value: str) -> str:
     return " ".join([part.strip(" \t") for part in value.split("\r\n")]).strip(" \t")
 
 
-class Headers:
-    """The fields of a message.
+@compiled
+class Fields:
+    """Header fields and finding one by its name, of the canonical ones ("call-id").
 
     `names[i]` is the canonical name of `lines[i]`, the field as received, folds kept, without its final CRLF.
-    Whoever asks by name uses the canonical one ("call-id"); whoever sets a field gives the spelling to print.
     """
 
     __slots__ = ("lines", "names")
 
+    names: list[str]
+    lines: list[str]
+
+    @classmethod
+    def of(cls, names: list[str], lines: list[str]) -> Self:
+        """Made of the two lists as they are."""
+        fields = cls.__new__(cls)
+        fields.names = names
+        fields.lines = lines
+        return fields
+
+    def get(self, name: str) -> str | None:
+        """The value of the first field of that name, unfolded and stripped."""
+        names = self.names
+        if name not in names:
+            return None
+        value = self.lines[names.index(name)].partition(":")[2].strip(" \t")
+        return _unfold(value) if "\r" in value else value  # `_value`, without a call
+
+    def all(self, name: str) -> list[str]:
+        """The values of all fields of that name."""
+        if name not in self.names:
+            return []
+        return [_value(line) for found, line in zip(self.names, self.lines, strict=True) if found == name]
+
+    def sole(self, name: str) -> str | None:
+        """The value of the only field of that name, if it is surely one element: without a comma. Else None."""
+        names = self.names
+        return self.get(name) if names.count(name) == 1 and "," not in self.lines[names.index(name)] else None
+
+    def count(self, name: str) -> int:
+        return self.names.count(name)
+
+    def __contains__(self, name: str) -> bool:
+        return name in self.names
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+
+class Headers(Fields):
+    """The fields of a message. Whoever sets one gives the spelling to print."""
+
+    __slots__ = ()
+
     def __init__(self, fields: Iterable[tuple[str, str]] = ()) -> None:
-        self.names: list[str] = []
-        self.lines: list[str] = []
+        self.names = []
+        self.lines = []
         for name, value in fields:
             self.add(name, value)
 
@@ -146,30 +196,11 @@ class Headers:
                 headers.lines.append(line)
         return headers
 
-    @classmethod
-    def of(cls, names: list[str], lines: list[str]) -> Headers:
-        """Made of the two lists as they are."""
-        headers = cls.__new__(cls)
-        headers.names = names
-        headers.lines = lines
-        return headers
-
-    def get(self, name: str) -> str | None:
-        """The value of the first field of that name, unfolded and stripped."""
-        names = self.names
-        if name not in names:
-            return None
-        value = self.lines[names.index(name)].partition(":")[2].strip(" \t")
-        return _unfold(value) if "\r" in value else value  # `_value`, without a call
-
-    def all(self, name: str) -> list[str]:
-        """The values of all fields of that name."""
-        if name not in self.names:
-            return []
-        return [_value(line) for found, line in zip(self.names, self.lines, strict=True) if found == name]
-
     def elements(self, name: str) -> list[str]:
         """The comma-separated elements over all fields of that name (RFC 3261 7.3.1). Raises ParseError."""
+        value = self.sole(name)
+        if value:
+            return [value]
         count = self.names.count(name)
         if count <= 1 and name not in AUTHENTICATION:
             return split_list(self.get(name) or "") if count else []
@@ -188,14 +219,7 @@ class Headers:
     @property
     def one_via(self) -> bool:
         """Whether there is one Via, the sender's own. One with a comma in it may be taken for several."""
-        names = self.names
-        return names.count("via") == 1 and "," not in self.lines[names.index("via")]
-
-    def count(self, name: str) -> int:
-        return self.names.count(name)
-
-    def __contains__(self, name: str) -> bool:
-        return name in self.names
+        return self.sole("via") is not None
 
     def add(self, name: str, value: str) -> None:
         """Appends a field."""
@@ -244,9 +268,6 @@ class Headers:
         """Name as spelt, value unfolded and stripped."""
         for line in self.lines:
             yield line[: line.index(":")].rstrip(" \t"), _value(line)
-
-    def __len__(self) -> int:
-        return len(self.names)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Headers) and self.lines == other.lines

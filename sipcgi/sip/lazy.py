@@ -3,9 +3,12 @@
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
+from sipcgi.compiled import compiled
+
 Made = TypeVar("Made")
 
 
+@compiled
 class lazy(Generic[Made]):
     """An attribute whose value `make` makes when it is first asked for; from then on asking costs no call.
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import NamedTuple, NoReturn, Self
 
+from sipcgi.compiled import compiled
 from sipcgi.errors import ParseError
 from sipcgi.sip.address import Address, parse_address
 from sipcgi.sip.grammar import is_token, number, split_list
@@ -35,6 +36,13 @@ class CSeq(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.number} {self.method}"
+
+
+@compiled
+def octets(start_line: str, lines: list[str], body: bytes) -> bytes:
+    """As it goes onto the wire."""
+    head = "\r\n".join([start_line, *lines, "", ""])
+    return head.encode("utf-8", "surrogateescape") + body
 
 
 class Message:
@@ -129,7 +137,10 @@ class Message:
     def _addresses(self, name: str) -> list[Address]:
         if name not in self.headers.names:
             return []
+        value = self.headers.sole(name)
         try:
+            if value:
+                return [parse_address(value)]
             return [parse_address(element) for element in self.headers.elements(name)]
         except ParseError as error:
             raise named(error, name) from None
@@ -159,8 +170,7 @@ class Message:
         return message
 
     def __bytes__(self) -> bytes:
-        head = "\r\n".join([self.start_line, *self.headers.lines, "", ""])
-        return head.encode("utf-8", "surrogateescape") + self.body
+        return octets(self.start_line, self.headers.lines, self.body)
 
     __hash__ = None  # type: ignore[assignment]
 

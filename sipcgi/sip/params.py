@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from sipcgi.compiled import compiled
 from sipcgi.errors import ParseError
 from sipcgi.sip.grammar import MAX_PARAMETERS, end_of_quoted, is_token, split_outside
 
@@ -30,15 +31,18 @@ class Params(dict[str, str]):
         """Parameters of a header field, from the first ";" on. Raises ParseError, also for a name given twice."""
         if not text:
             return NONE
-        if _PLAIN.fullmatch(text) is None:
-            return cls._parse_slowly(text)
-        return _made(text, text[1:].split(";"))
+        return plain_params(cls, text) or cls._parse_slowly(text)
 
     @classmethod
     def parse_uri(cls, text: str) -> Params:
         """Parameters of a URI (RFC 3261 25.1: uri-parameters). Raises ParseError."""
         if not text:
             return NONE
+        return plain_uri_params(cls, text) or cls._parse_uri_slowly(text)
+
+    @classmethod
+    def _parse_uri_slowly(cls, text: str) -> Params:
+        """What is not plain, or wrong."""
         if _URI.fullmatch(text) is None:
             raise ParseError(f"bad URI parameter in {text[:80]!r}")
         return _made(text, text[1:].split(";"))
@@ -95,15 +99,35 @@ class Params(dict[str, str]):
         return hash(self.text)
 
 
-def _made(text: str, pieces: list[str]) -> Params:
-    """Of `name=value` and `name`, which `text` has. Raises ParseError."""
+@compiled
+def plain_params(kind: type[Params], text: str) -> Params | None:
+    """Parameters of a header field in their plain form; None for any other, and for what is wrong."""
+    return _plain(kind, text, text[1:].split(";")) if _PLAIN.fullmatch(text) is not None else None
+
+
+@compiled
+def plain_uri_params(kind: type[Params], text: str) -> Params | None:
+    """The same of a URI."""
+    return _plain(kind, text, text[1:].split(";")) if _URI.fullmatch(text) is not None else None
+
+
+def _plain(kind: type[Params], text: str, pieces: list[str]) -> Params | None:
+    """Of `name=value` and `name`, which `text` has; None for too many, or one that is given twice."""
     if len(pieces) > MAX_PARAMETERS:
-        raise ParseError(f"more than {MAX_PARAMETERS} parameters")
-    params = Params(text)
+        return None
+    params = kind(text)
     for piece in pieces:
         name, _, value = piece.partition("=")  # with "=" there is a value: the callers have seen to that
         params[name.lower()] = value
-    if len(params) != len(pieces):
+    return params if len(params) == len(pieces) else None
+
+
+def _made(text: str, pieces: list[str]) -> Params:
+    """The same. Raises ParseError."""
+    if len(pieces) > MAX_PARAMETERS:
+        raise ParseError(f"more than {MAX_PARAMETERS} parameters")
+    params = _plain(Params, text, pieces)
+    if params is None:
         raise ParseError("parameter given twice")  # RFC 3261 7.3.1, 19.1.1
     return params
 

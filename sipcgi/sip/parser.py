@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from sipcgi.compiled import compiled
 from sipcgi.errors import ParseError
 from sipcgi.sip.grammar import MAX_DATAGRAM, MAX_HEAD, MAX_LINES, is_token, number
-from sipcgi.sip.headers import SINGLE, Headers
-from sipcgi.sip.message import Message, Request, Response, named
+from sipcgi.sip.headers import KNOWN, SINGLE, Headers
+from sipcgi.sip.message import CSeq, Message, Request, Response, named
+from sipcgi.sip.via import KINDS as VIA_KINDS
 
 # RFC 3261 8.1.1; Max-Forwards is not asked for, since RFC 2543 did not have it
 _MANDATORY = frozenset({"via", "from", "to", "call-id", "cseq"})
@@ -33,8 +35,28 @@ class MessageError(ParseError):
         return self.content_length is None
 
 
+_KINDS = (KNOWN, Request, Response, Headers, CSeq, VIA_KINDS)
+"""What the compiled `plain_message` and `plain_head` make and look into."""
+
+
+@compiled
+def plain_message(_datagram: bytes, _kinds: object) -> Request | Response | None:
+    """The message in a datagram if the compiled part takes it: one in which all that every message needs is plain."""
+    return None
+
+
+@compiled
+def plain_head(_head: bytes, _kinds: object) -> tuple[Request | Response, int | None] | None:
+    """What `parse_head` returns, in the same way."""
+    return None
+
+
 def parse(datagram: bytes) -> Request | Response:
     """The message in a datagram. Raises MessageError, a ParseError."""
+    return plain_message(datagram, _KINDS) or _parse(datagram)
+
+
+def _parse(datagram: bytes) -> Request | Response:
     start = 0
     while datagram.startswith(b"\r\n", start):  # RFC 3261 7.5
         start += 2
@@ -43,7 +65,7 @@ def parse(datagram: bytes) -> Request | Response:
     end = datagram.find(b"\r\n\r\n", start)
     if end < 0:
         raise _explained(ParseError("no empty line after the header fields"), _lines(datagram[start:]))
-    message, length = parse_head(datagram[start:end])
+    message, length = _parse_head(datagram[start:end])
     body = datagram[end + 4 :]
     if length is not None and length != len(body):
         if length > len(body):  # RFC 3261 18.3
@@ -59,6 +81,10 @@ def parse_head(head: bytes) -> tuple[Request | Response, int | None]:
 
     Raises MessageError.
     """
+    return plain_head(head, _KINDS) or _parse_head(head)
+
+
+def _parse_head(head: bytes) -> tuple[Request | Response, int | None]:
     if len(head) > 2 * MAX_LINES and (len(head) > MAX_HEAD or head.count(b"\r\n") > MAX_LINES):
         raise too_long(head)
     start_line, *lines = text = _lines(head)

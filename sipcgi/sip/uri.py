@@ -9,6 +9,7 @@ from ipaddress import AddressValueError, IPv4Address, IPv6Address
 from typing import Any
 from urllib.parse import unquote as _percent_decode
 
+from sipcgi.compiled import compiled
 from sipcgi.errors import ParseError
 from sipcgi.sip.grammar import ALPHANUM, MAX_ELEMENT, number
 from sipcgi.sip.params import NONE, Params
@@ -257,7 +258,21 @@ class OtherUri:
 Uri = SipUri | TelUri | OtherUri
 
 
+_KINDS = (SipUri, Params, NONE, parse_hostport)
+"""What the compiled `plain_sip_uri` makes and asks."""
+
+
+@compiled
+def plain_sip_uri(_kinds: object, _text: str) -> SipUri | None:
+    """What `SipUri.parse` returns if the compiled part takes it: without password, escapes, headers, IPv6."""
+    return None
+
+
 def _parse(text: str) -> Uri:
+    return plain_sip_uri(_KINDS, text) or _parse_any(text)
+
+
+def _parse_any(text: str) -> Uri:
     if len(text) > MAX_ELEMENT:
         raise ParseError(f"URI too long: {text[:80]!r}")
     scheme = text[:5].lower()

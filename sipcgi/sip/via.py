@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from sipcgi.compiled import compiled
 from sipcgi.errors import ParseError
 from sipcgi.sip.grammar import MAX_ELEMENT, is_token, number
 from sipcgi.sip.params import NONE, Params
@@ -39,15 +40,7 @@ class Via:
         """One element. Raises ParseError."""
         if len(text) > MAX_ELEMENT:
             raise ParseError(f"Via too long: {text[:80]!r}", header="via")
-        head, _, rest = text.partition(" ")
-        known = _KNOWN.get(head)
-        sent_by, semicolon, params = rest.partition(";")
-        if known is not None:
-            try:
-                return cls(*known, *parse_hostport(sent_by), Params.parse(semicolon + params))
-            except ParseError:
-                pass
-        return cls._parse_slowly(text)
+        return plain_via(KINDS, text) or cls._parse_slowly(text)
 
     @classmethod
     def _parse_slowly(cls, text: str) -> Via:
@@ -106,6 +99,24 @@ class Via:
 
     def __hash__(self) -> int:
         return hash(str(self))
+
+
+KINDS = (Via, Params, NONE, parse_hostport)
+"""What the compiled `plain_via` makes and asks."""
+
+
+@compiled
+def plain_via(_kinds: object, text: str) -> Via | None:
+    """One in its plain form; None for any other, and for what is wrong."""
+    head, _, rest = text.partition(" ")
+    known = _KNOWN.get(head)
+    if known is None:
+        return None
+    sent_by, semicolon, params = rest.partition(";")
+    try:
+        return Via(*known, *parse_hostport(sent_by), Params.parse(semicolon + params))
+    except ParseError:
+        return None
 
 
 parse_via: Callable[[str], Via] = Remembered(Via.parse, 1024).__getitem__

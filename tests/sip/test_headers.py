@@ -186,3 +186,11 @@ def test_a_copy_is_its_own() -> None:
     assert headers.lines == ["To: y", "Via: x"]
     assert copy != headers
     assert headers != ["To: y", "Via: x"]
+
+
+@pytest.mark.parametrize(
+    ("fields", "one"),
+    [("Via: a\nTo: b\n", True), ("Via: a, b\n", False), ("Via: a\nv: b\n", False), ("To: a, b\n", False)],
+)
+def test_whether_there_is_one_via(fields: str, one: bool) -> None:
+    assert parse(fields).one_via is one

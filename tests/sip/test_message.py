@@ -191,3 +191,10 @@ def test_the_base_is_no_message() -> None:
         message.copy()
     with pytest.raises(NotImplementedError):
         bytes(message)
+
+
+@pytest.mark.parametrize(
+    ("via", "relayed"), [("SIP/2.0/UDP a", False), ("SIP/2.0/UDP a,", False), ("SIP/2.0/UDP a, SIP/2.0/UDP b", True)]
+)
+def test_whether_it_came_through_somebody_else(via: str, relayed: bool) -> None:
+    assert Request("INVITE", "sip:a", Headers([("Via", via)])).relayed is relayed

@@ -1,0 +1,43 @@
+"""The hottest primitives in C, when they were built: `native`, made of the .c files beside this one by build.py.
+
+`@compiled` stands before what has a twin there. Pure Python is the reference, and what runs without it: the compiled
+part takes plain forms alone, and leaves all others, and everything wrong, to Python.
+"""
+
+import os
+from importlib import import_module
+from pathlib import Path
+from typing import Any, TypeVar
+from zlib import crc32
+
+Primitive = TypeVar("Primitive")
+
+
+def checksum() -> str:
+    """Of the C sources that are here; "" where none are, as in a wheel."""
+    sources = sorted(Path(__file__).parent.glob("[!.]*.[ch]"))
+    return f"{crc32(b''.join([source.read_bytes() for source in sources])):08x}" if sources else ""
+
+
+def _native() -> tuple[Any, str]:
+    """The module and "", or None and why."""
+    if os.environ.get("SIPCGI_PURE"):
+        return None, "SIPCGI_PURE is set"
+    try:
+        native = import_module("sipcgi.compiled.native")
+    except ModuleNotFoundError:
+        return None, "not built"
+    except ImportError as error:
+        return None, str(error)
+    if checksum() not in ("", native.SOURCES):
+        return None, "older than its sources: install again"
+    return native, ""
+
+
+native, reason = _native()
+
+
+def compiled(pure: Primitive) -> Primitive:
+    """The compiled twin of what has this name, `pure` itself when there is none."""
+    found: Primitive = getattr(native, pure.__name__, pure)  # type: ignore[attr-defined]
+    return found

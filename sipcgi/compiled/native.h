@@ -1,0 +1,110 @@
+/* What the files of the compiled part share. `__init__.py` says what it is for.
+
+   A function that reads what came from the network takes plain forms alone: for anything else it returns NULL without an
+   exception, which Python sees as None, and then the Python way decides. So verdicts and texts of errors, and the limits
+   of sip/grammar.py, are in one place; here a limit may only be narrower. */
+
+#ifndef SIPCGI_NATIVE_H
+#define SIPCGI_NATIVE_H
+
+#define _GNU_SOURCE
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+#include <structmember.h>
+#include <stdint.h>
+#include <string.h>
+
+/* Attributes that are set, and words that messages have again and again: interned once, so that they are found by identity. */
+#define WORDS(_) \
+    _(method) _(uri) _(headers) _(body) _(status) _(reason) _(call_id) _(max_forwards) _(text) \
+    _(protocol) _(transport) _(host) _(port) _(params) _(sent_by) _(branch) _(rport) _(received) _(tag) _(lr) \
+    _(scheme) _(user) _(password) _(address) _(_text) _(sip) _(sips) _(display) \
+    _(names) _(lines)
+
+enum { VIA, FROM, TO, CALL_ID, CSEQ, MAX_FORWARDS, CONTENT_LENGTH, FIELDS };
+
+#define METHODS 8
+#define TRANSPORTS 7
+
+typedef struct {
+#define WORD(name) PyObject *name;
+    WORDS(WORD)
+#undef WORD
+    PyObject *cseq, *via, *sip20, *nothing; /* "cseq" and "via" name attributes and fields; "" */
+    PyObject *record_route, *max_breadth; /* canonical names, too */
+    PyObject *field[FIELDS];            /* canonical names */
+    PyObject *method_word[METHODS];
+    PyObject *transport_word[TRANSPORTS];
+    PyObject *empty;                    /* () */
+    PyObject *heappush;
+    PyTypeObject *fields, *timer;
+} State;
+
+/* Python 3.11 has strings that are not laid out before they are looked into, though Python code makes none. */
+#if PY_VERSION_HEX >= 0x030c0000
+#define IS_TEXT(object) PyUnicode_Check(object)
+#else
+#define IS_TEXT(object) (PyUnicode_Check(object) && PyUnicode_IS_READY(object))
+#endif
+
+typedef struct {
+    const char *start, *end;
+} Span;
+
+#define LENGTH(span) ((span).end - (span).start)
+
+/* grammar.c: classes of octets (RFC 3261 25.1) */
+enum { TOKEN = 1, VALUE = 2, URI = 4, DIGIT = 8, USER = 16 };
+extern const uint8_t octet_class[256];
+#define IS(octet, class) (octet_class[(uint8_t)(octet)] & (class))
+int is_token(Span span);
+int64_t number(Span span, int64_t most);
+Span stripped(Span span);
+PyObject *ascii(Span span);
+PyObject *text(Span span);
+Span span_of(PyObject *string);
+int same_text(PyObject *one, PyObject *other);
+PyObject *lower(Span span);
+PyObject *new_object(State *state, PyTypeObject *kind);
+int set(PyObject *object, PyObject *name, PyObject *taken);
+PyObject *or_none(PyObject *found);
+int forgiven(void);
+
+/* fields.c */
+extern PyType_Spec fields_spec;
+PyObject *fields_of(PyTypeObject *kind, PyObject *names, PyObject *lines);
+
+/* params.c */
+PyObject *params_of(State *state, PyTypeObject *kind, Span span, int name, int value);
+
+/* parts.c: what has parameters, its `kinds` are its class, Params, the Params of none, and what parses its other part */
+typedef struct {
+    PyTypeObject *kind, *params;
+    PyObject *none, *parse;
+} Parts;
+
+int parts_of(PyObject *kinds, Parts *parts);
+PyObject *parsed_part(Parts *parts, Span span);
+PyObject *params_or_none(State *state, Parts *parts, Span span, int name, int value);
+
+/* via.c, uri.c, address.c */
+PyObject *via_of(State *state, PyObject *kinds, Span span);
+PyObject *native_plain_params(PyObject *module, PyObject *const *arguments, Py_ssize_t count);
+PyObject *native_plain_uri_params(PyObject *module, PyObject *const *arguments, Py_ssize_t count);
+PyObject *native_plain_via(PyObject *module, PyObject *const *arguments, Py_ssize_t count);
+PyObject *native_plain_sip_uri(PyObject *module, PyObject *const *arguments, Py_ssize_t count);
+PyObject *native_plain_address(PyObject *module, PyObject *const *arguments, Py_ssize_t count);
+
+/* head.c, octets.c */
+PyObject *native_plain_message(PyObject *module, PyObject *const *arguments, Py_ssize_t count);
+PyObject *native_plain_head(PyObject *module, PyObject *const *arguments, Py_ssize_t count);
+PyObject *native_octets(PyObject *module, PyObject *const *arguments, Py_ssize_t count);
+
+/* splice.c */
+PyObject *native_put_on_top(PyObject *module, PyObject *const *arguments, Py_ssize_t count);
+PyObject *native_plain_way_back(PyObject *module, PyObject *const *arguments, Py_ssize_t count);
+
+/* lazy.c, timers.c */
+extern PyType_Spec lazy_spec, timer_spec, deadlines_spec;
+
+#endif

@@ -1,0 +1,250 @@
+/* Timers that share deadlines: starting and cancelling one (timerqueue.py). */
+
+#include "native.h"
+#include <math.h>
+
+typedef struct {
+    PyObject_HEAD
+    double deadline;
+    PyObject *callback, *arguments, *place;
+} Timer;
+
+static PyObject *timer_cancel(Timer *self, PyObject *Py_UNUSED(nothing))
+{
+    if (self->callback == Py_None || self->callback == NULL)
+        Py_RETURN_NONE;
+    PyObject *empty = PyTuple_New(0);
+    if (empty == NULL)
+        return NULL;
+    /* what these let go of may run anything, so it goes last */
+    PyObject *callback = self->callback, *arguments = self->arguments;
+    self->callback = Py_NewRef(Py_None);
+    self->arguments = empty; /* one that is due waits for its turn, and must hold nothing meanwhile */
+    int found = self->place == NULL || !PyDict_Check(self->place) ? 0 : PyDict_Contains(self->place, (PyObject *)self);
+    if (found > 0)
+        found = PyDict_DelItem(self->place, (PyObject *)self);
+    Py_DECREF(callback);
+    Py_XDECREF(arguments);
+    if (found < 0)
+        return NULL;
+    Py_RETURN_NONE;
+}
+
+static int timer_traverse(Timer *self, visitproc visit, void *arg)
+{
+    Py_VISIT(Py_TYPE(self));
+    Py_VISIT(self->callback);
+    Py_VISIT(self->arguments);
+    Py_VISIT(self->place);
+    return 0;
+}
+
+static int timer_clear(Timer *self)
+{
+    Py_CLEAR(self->callback);
+    Py_CLEAR(self->arguments);
+    Py_CLEAR(self->place);
+    return 0;
+}
+
+static void timer_dealloc(Timer *self)
+{
+    PyTypeObject *kind = Py_TYPE(self);
+    PyObject_GC_UnTrack(self);
+    timer_clear(self);
+    kind->tp_free((PyObject *)self);
+    Py_DECREF(kind);
+}
+
+static PyMethodDef timer_methods[] = {
+    {"cancel", (PyCFunction)timer_cancel, METH_NOARGS, "May be called at any time, also after it fired."},
+    {NULL},
+};
+
+static PyMemberDef timer_members[] = {
+    {"deadline", T_DOUBLE, offsetof(Timer, deadline), 0, NULL},
+    {"callback", T_OBJECT, offsetof(Timer, callback), 0, NULL},
+    {"arguments", T_OBJECT_EX, offsetof(Timer, arguments), 0, NULL},
+    {"place", T_OBJECT_EX, offsetof(Timer, place), 0, NULL},
+    {NULL},
+};
+
+static PyType_Slot timer_slots[] = {
+    {Py_tp_traverse, timer_traverse},
+    {Py_tp_clear, timer_clear},
+    {Py_tp_dealloc, timer_dealloc},
+    {Py_tp_methods, timer_methods},
+    {Py_tp_members, timer_members},
+    {0, NULL},
+};
+
+PyType_Spec timer_spec = {
+    .name = "sipcgi.compiled.native.Timer",
+    .basicsize = sizeof(Timer),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_DISALLOW_INSTANTIATION,
+    .slots = timer_slots,
+};
+
+typedef struct {
+    PyObject_HEAD
+    PyObject *now, *wake, *heap, *timers;
+    double grain;
+} Deadlines;
+
+/* `a // b` of Python, to the last bit: deadlines must be the same on both ways. */
+static double floor_division(double a, double b)
+{
+    double remainder = fmod(a, b), quotient = (a - remainder) / b;
+    if (remainder != 0 && (b < 0) != (remainder < 0))
+        quotient -= 1;
+    if (quotient == 0)
+        return copysign(0, a / b);
+    double whole = floor(quotient);
+    return quotient - whole > 0.5 ? whole + 1 : whole;
+}
+
+/* All timers of that deadline; a new reference. `is_new` when it is not in the heap yet. */
+static PyObject *place_of(Deadlines *self, PyObject *deadline, int *is_new)
+{
+    PyObject *place = PyDict_GetItemWithError(self->timers, deadline);
+    *is_new = place == NULL;
+    if (place != NULL)
+        return Py_NewRef(place);
+    place = PyErr_Occurred() ? NULL : PyDict_New();
+    if (place != NULL && PyDict_SetItem(self->timers, deadline, place) < 0)
+        Py_CLEAR(place);
+    return place;
+}
+
+/* A new deadline into the heap; the driver is told when it is the first. */
+static int push(Deadlines *self, State *state, PyObject *deadline)
+{
+    PyObject *done = PyObject_CallFunctionObjArgs(state->heappush, self->heap, deadline, NULL);
+    if (done == NULL)
+        return 0;
+    Py_DECREF(done);
+    if (PyList_GET_SIZE(self->heap) > 0 && PyList_GET_ITEM(self->heap, 0) == deadline) {
+        done = PyObject_CallNoArgs(self->wake);
+        Py_XDECREF(done);
+    }
+    return done != NULL;
+}
+
+static PyObject *deadlines_start(Deadlines *self, PyTypeObject *defining, PyObject *const *arguments, Py_ssize_t count,
+                                 PyObject *keywords)
+{
+    State *state = PyType_GetModuleState(defining);
+    if (state == NULL)
+        return NULL;
+    if (count < 2 || (keywords != NULL && PyTuple_GET_SIZE(keywords) > 0)) {
+        PyErr_SetString(PyExc_TypeError, "start() takes a delay, a callback and its arguments");
+        return NULL;
+    }
+    double delay = PyFloat_AsDouble(arguments[0]);
+    if (delay == -1 && PyErr_Occurred())
+        return NULL;
+    PyObject *now = self->now == NULL ? NULL : PyObject_CallNoArgs(self->now);
+    if (now == NULL) {
+        if (!PyErr_Occurred())
+            PyErr_SetString(PyExc_TypeError, "start() before __init__");
+        return NULL;
+    }
+    double due = PyFloat_AsDouble(now);
+    Py_DECREF(now);
+    if (due == -1 && PyErr_Occurred())
+        return NULL;
+    if (self->wake == NULL || self->heap == NULL || self->timers == NULL || !PyList_CheckExact(self->heap) ||
+        !PyDict_CheckExact(self->timers)) { /* asked when no more code of Python's runs that could change it */
+        PyErr_SetString(PyExc_TypeError, "start() takes a list as heap and a dictionary of timers");
+        return NULL;
+    }
+    due += delay;
+    double grain = delay < 1 ? self->grain * 0.25 : self->grain;
+    if (grain != 0)
+        due = -floor_division(-due, grain) * grain;
+
+    Timer *timer = NULL;
+    int is_new = 0;
+    PyObject *deadline = PyFloat_FromDouble(due);
+    PyObject *place = deadline == NULL ? NULL : place_of(self, deadline, &is_new);
+    PyObject *rest = place == NULL ? NULL : PyTuple_New(count - 2);
+    if (rest == NULL)
+        goto done;
+    for (Py_ssize_t at = 2; at < count; at++)
+        PyTuple_SET_ITEM(rest, at - 2, Py_NewRef(arguments[at]));
+    timer = (Timer *)state->timer->tp_alloc(state->timer, 0);
+    if (timer == NULL) {
+        Py_DECREF(rest);
+        goto done;
+    }
+    timer->deadline = due;
+    timer->callback = Py_NewRef(arguments[1]);
+    timer->arguments = rest;
+    timer->place = Py_NewRef(place);
+    if (!PyDict_Check(place) || PyDict_SetItem(place, (PyObject *)timer, Py_None) < 0 ||
+        (is_new && !push(self, state, deadline)))
+        Py_CLEAR(timer);
+done:
+    Py_XDECREF(deadline);
+    Py_XDECREF(place);
+    return (PyObject *)timer;
+}
+
+static int deadlines_traverse(Deadlines *self, visitproc visit, void *arg)
+{
+    Py_VISIT(Py_TYPE(self));
+    Py_VISIT(self->now);
+    Py_VISIT(self->wake);
+    Py_VISIT(self->heap);
+    Py_VISIT(self->timers);
+    return 0;
+}
+
+static int deadlines_clear(Deadlines *self)
+{
+    Py_CLEAR(self->now);
+    Py_CLEAR(self->wake);
+    Py_CLEAR(self->heap);
+    Py_CLEAR(self->timers);
+    return 0;
+}
+
+static void deadlines_dealloc(Deadlines *self)
+{
+    PyTypeObject *kind = Py_TYPE(self);
+    PyObject_GC_UnTrack(self);
+    deadlines_clear(self);
+    kind->tp_free((PyObject *)self);
+    Py_DECREF(kind);
+}
+
+static PyMethodDef deadlines_methods[] = {
+    {"start", (PyCFunction)(void (*)(void))deadlines_start, METH_METHOD | METH_FASTCALL | METH_KEYWORDS,
+     "Calls `callback(*arguments)` in `delay` seconds."},
+    {NULL},
+};
+
+static PyMemberDef deadlines_members[] = {
+    {"now", T_OBJECT_EX, offsetof(Deadlines, now), 0, NULL},
+    {"wake", T_OBJECT_EX, offsetof(Deadlines, wake), 0, NULL},
+    {"grain", T_DOUBLE, offsetof(Deadlines, grain), 0, NULL},
+    {"_heap", T_OBJECT_EX, offsetof(Deadlines, heap), 0, NULL},
+    {"_timers", T_OBJECT_EX, offsetof(Deadlines, timers), 0, NULL},
+    {NULL},
+};
+
+static PyType_Slot deadlines_slots[] = {
+    {Py_tp_traverse, deadlines_traverse},
+    {Py_tp_clear, deadlines_clear},
+    {Py_tp_dealloc, deadlines_dealloc},
+    {Py_tp_methods, deadlines_methods},
+    {Py_tp_members, deadlines_members},
+    {0, NULL},
+};
+
+PyType_Spec deadlines_spec = {
+    .name = "sipcgi.compiled.native.Deadlines",
+    .basicsize = sizeof(Deadlines),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC,
+    .slots = deadlines_slots,
+};
