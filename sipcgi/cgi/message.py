@@ -69,15 +69,11 @@ class ScriptMessage:
     """The action line."""
     words: list[Word]
     """Its first MAX_WORDS words: one more than any action line has, but for a reason phrase."""
+    action: str
+    """One of ACTIONS, or REQUEST."""
     fields: list[Field] = field(default_factory=list)
     body: bytes | None = None
     """None where the script says nothing about a body."""
-
-    @property
-    def action(self) -> str:
-        """One of ACTIONS, or REQUEST."""
-        first = self.words[0].capitals
-        return first if first in ACTIONS else REQUEST
 
     @property
     def action_method(self) -> str:
@@ -99,12 +95,13 @@ def messages(output: bytes, most: int) -> Iterator[ScriptMessage]:
         found = islice(_WORD.finditer(line), MAX_WORDS)
         words = [Word(match[0], reader.shift + match.start() + 1) for match in found]
         first = words[0].capitals
-        if line[0] in " \t" or not (first in ACTIONS or is_request_line(words)):
+        action = first if first in ACTIONS else REQUEST
+        if line[0] in " \t" or (action is REQUEST and not is_request_line(words)):
             raise _no_action_line(reader, line, first, body)
         count += 1
         if count > most:
             raise reader.error(f"more than {most} messages", hint="max_messages in the configuration sets this limit")
-        message = ScriptMessage(reader.line, line, words)
+        message = ScriptMessage(reader.line, line, words, action)
         message.fields = list(_fields(reader))
         message.body = body = _body(reader, message)
         yield message
@@ -156,10 +153,10 @@ class _Reader:
             self.at = end + 1
             self.newlines += 1
         line = _text(octets[start:end].removesuffix(b"\r"))
-        for character, name in (("\r", "CR"), ("\0", "NUL")):
-            if character in line:
-                hint = "a line ends in LF or in CR LF" if name == "CR" else "output is text"
-                raise self.error(f"{name} inside a line", line.index(character) + 1, hint)
+        if "\r" in line:
+            raise self.error("CR inside a line", line.index("\r") + 1, "a line ends in LF or in CR LF")
+        if "\0" in line:
+            raise self.error("NUL inside a line", line.index("\0") + 1, "output is text")
         return line
 
     def next_not_blank(self) -> str | None:

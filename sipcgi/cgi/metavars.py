@@ -17,7 +17,6 @@ MAX_ENVIRONMENT = 1024 * 1024
 """Octets of all together."""
 
 _OTHER = re.compile(r"[^A-Z0-9]")
-_SENSITIVE = ("SIP_AUTHORIZATION", "SIP_PROXY_AUTHORIZATION")
 
 
 class TooLarge(Exception):
@@ -80,8 +79,8 @@ def environment(occasion: Occasion) -> Environment:
         message = occasion.initial if isinstance(event, TimerFired) else event.request
     variables, dropped = protocol_variables(message.headers)
     if not occasion.pass_authorization:  # RFC 3050 7.3
-        for name in _SENSITIVE:
-            variables.pop(name, None)
+        variables.pop("SIP_AUTHORIZATION", None)
+        variables.pop("SIP_PROXY_AUTHORIZATION", None)
     _server_variables(variables, occasion)
     _event_variables(variables, occasion)
     if message.body and not isinstance(event, TimerFired):  # RFC 3050 5.5.1.2, 5.5.1.3
@@ -98,17 +97,24 @@ def protocol_variables(headers: Headers, separator: str = ", ") -> tuple[dict[st
 
     `separator` stands between the values of several fields.
     """
+    values = [line.partition(":")[2].strip(" \t") for line in headers.lines]
+    if "\r\n" in "".join(values):  # a field on several lines is merged into one
+        values = [" ".join([part.strip(" \t") for part in value.split("\r\n")]).strip(" \t") for value in values]
+    variables = dict(zip(map(_variable, headers.names), values, strict=True))
+    if len(variables) == len(values) and "" not in variables:  # as mostly, each is the only one of its name
+        return variables, []
+    return _merged(headers.names, values, separator)
+
+
+def _merged(names: list[str], values: list[str], separator: str) -> tuple[dict[str, str], list[str]]:
     variables: dict[str, str] = {}
     owners: dict[str, str] = {}
     several: dict[str, list[str]] = {}
     dropped: list[str] = []
-    for name, line in zip(headers.names, headers.lines, strict=True):
+    for name, value in zip(names, values, strict=True):
         variable = _variable(name)
         if not variable:
             continue
-        value = line[line.index(":") + 1 :].strip(" \t")
-        if "\r\n" in value:  # a field on several lines is merged into one
-            value = " ".join([part.strip(" \t") for part in value.split("\r\n")]).strip(" \t")
         owner = owners.setdefault(variable, name)
         if owner is not name and owner != name:
             if not _is_dashed(name) or _is_dashed(owner):
@@ -121,8 +127,8 @@ def protocol_variables(headers: Headers, separator: str = ", ") -> tuple[dict[st
             several.setdefault(variable, [variables[variable]]).append(value)
             continue
         variables[variable] = value
-    for variable, values in several.items():  # "as though they had been received as a single header field"
-        variables[variable] = separator.join([value for value in values if value])
+    for variable, all_values in several.items():  # "as though they had been received as a single header field"
+        variables[variable] = separator.join([value for value in all_values if value])
     return variables, list(dict.fromkeys(dropped))
 
 
@@ -146,16 +152,18 @@ def _is_dashed(name: str) -> bool:
 def _server_variables(variables: dict[str, str], occasion: Occasion) -> None:
     """What is defined in every run."""
     initial, situation = occasion.initial, occasion.event.situation
-    variables["GATEWAY_INTERFACE"] = "SIP-CGI/1.1"
-    variables["SERVER_NAME"] = occasion.server_name
-    variables["SERVER_PROTOCOL"] = "SIP/2.0"
-    variables["SERVER_SOFTWARE"] = occasion.software
-    variables["SIPCGI_TRANSACTION"] = occasion.transaction
-    variables["SIPCGI_METHOD"] = initial.method
-    variables["SIPCGI_URI"] = initial.uri
-    variables["SIPCGI_RUN"] = str(occasion.run)
-    variables["SIPCGI_ELAPSED_MS"] = str(occasion.elapsed_ms)
-    variables["SIPCGI_PENDING"] = str(situation.pending)
+    variables |= {
+        "GATEWAY_INTERFACE": "SIP-CGI/1.1",
+        "SERVER_NAME": occasion.server_name,
+        "SERVER_PROTOCOL": "SIP/2.0",
+        "SERVER_SOFTWARE": occasion.software,
+        "SIPCGI_TRANSACTION": occasion.transaction,
+        "SIPCGI_METHOD": initial.method,
+        "SIPCGI_URI": initial.uri,
+        "SIPCGI_RUN": str(occasion.run),
+        "SIPCGI_ELAPSED_MS": str(occasion.elapsed_ms),
+        "SIPCGI_PENDING": str(situation.pending),
+    }
     if situation.best is not None:
         variables["SIPCGI_BEST"] = str(situation.best)
     # RFC 3050 5.5.1: undefined is not the same as empty. AUTH_TYPE and REMOTE_USER are never defined: the server itself
@@ -168,39 +176,42 @@ def _server_variables(variables: dict[str, str], occasion: Occasion) -> None:
 
 def _event_variables(variables: dict[str, str], occasion: Occasion) -> None:
     """What differs between requests, responses and timers."""
-    event = occasion.event
-    variables["SIPCGI_EVENT"] = _event_name(event)
-    flow = (event.flow if isinstance(event, ResponseReceived | AckReceived) else None) or occasion.flow
-    variables["SERVER_PORT"] = str(flow.local.port)  # RFC 3050 5.5.1.19: on which this message was received
-    variables["SERVER_TRANSPORT"] = flow.transport.lower()
+    event, flow, request_token = occasion.event, occasion.flow, occasion.request_token
     local = False
     if isinstance(event, ResponseReceived):
-        local = event.local
-        variables["RESPONSE_STATUS"] = str(event.response.status)
-        variables["RESPONSE_REASON"] = event.response.reason
-        variables["RESPONSE_TOKEN"] = event.token
-        variables["SIPCGI_TARGET"] = event.target
-        if event.request_token is not None:
-            variables["REQUEST_TOKEN"] = event.request_token
-    elif occasion.request_token is not None:
-        variables["REQUEST_TOKEN"] = occasion.request_token
-    if not isinstance(event, TimerFired | ResponseReceived):
-        variables["REQUEST_METHOD"] = event.request.method
-        variables["REQUEST_URI"] = event.request.uri
-    if local:  # RFC 3050 5.5.1.7: the loopback address for locally-generated responses
-        variables["REMOTE_ADDR"] = "::1" if ":" in flow.remote.host else "127.0.0.1"
+        local, flow, request_token = event.local, event.flow or flow, event.request_token
+        variables |= {
+            "SIPCGI_EVENT": "timeout" if local and event.response.status == 408 else "response",
+            "RESPONSE_STATUS": str(event.response.status),
+            "RESPONSE_REASON": event.response.reason,
+            "RESPONSE_TOKEN": event.token,
+            "SIPCGI_TARGET": event.target,
+        }
     else:
-        variables["REMOTE_ADDR"] = flow.remote.host
-        variables["REMOTE_PORT"] = str(flow.remote.port)
+        variables["SIPCGI_EVENT"] = _EVENT_NAMES[type(event)]
+        if isinstance(event, AckReceived):
+            flow = event.flow
+        if not isinstance(event, TimerFired):
+            variables["REQUEST_METHOD"] = event.request.method
+            variables["REQUEST_URI"] = event.request.uri
+    if request_token is not None:
+        variables["REQUEST_TOKEN"] = request_token
+    remote = flow.remote
+    variables["SERVER_PORT"] = str(flow.local.port)  # RFC 3050 5.5.1.19: on which this message was received
+    variables["SERVER_TRANSPORT"] = flow.transport.lower()
+    if local:  # RFC 3050 5.5.1.7: the loopback address for locally-generated responses
+        variables["REMOTE_ADDR"] = "::1" if ":" in remote.host else "127.0.0.1"
+    else:
+        variables["REMOTE_ADDR"] = remote.host
+        variables["REMOTE_PORT"] = str(remote.port)
 
 
-_EVENT_NAMES = {RequestReceived: "request", TimerFired: "timer", Cancelled: "cancel", AckReceived: "ack"}
-
-
-def _event_name(event: Event) -> str:
-    if isinstance(event, ResponseReceived):
-        return "timeout" if event.local and event.response.status == 408 else "response"
-    return _EVENT_NAMES[type(event)]
+_EVENT_NAMES: dict[type[Event], str] = {
+    RequestReceived: "request",
+    TimerFired: "timer",
+    Cancelled: "cancel",
+    AckReceived: "ack",
+}
 
 
 def check_size(variables: dict[str, str]) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from sipcgi.cgi.action import Claim, Findings, read_action, read_again, read_cookie
+from sipcgi.cgi.glance import action_in
 from sipcgi.cgi.message import AGAIN, PROXY_REQUEST, SET_COOKIE, VERSION, messages
 from sipcgi.errors import ParseError, ScriptError
 from sipcgi.profile import PLAIN, Limits
@@ -16,12 +17,16 @@ from sipcgi.service import (
     Event,
     ForwardResponse,
     Originate,
+    Relay,
     Reply,
     ResponseReceived,
     WakeAfter,
 )
 from sipcgi.sip.grammar import split_list
 from sipcgi.sip.message import CSeq, Request, Response
+
+_ADVISORY = (Cancelled, AckReceived)
+"""What no action has an effect on (RFC 3050 5.10, 5.11.1)."""
 
 
 @dataclass(slots=True)
@@ -42,6 +47,9 @@ def parse_output(output: bytes, *, method: str, max_messages: int = 64, originat
     An empty output is the default action (RFC 3050 5.6.1.6). `originate`: whether it may generate requests, which a
     final response does not end. Raises ScriptError with line and column.
     """
+    action: Action | None = action_in(output)
+    if action is not None:
+        return Output([action])
     findings = Findings()
     result = Output(warnings=findings.warnings, claims=findings.claims)
     wake: WakeAfter | None = None
@@ -80,9 +88,11 @@ def check_output(output: Output, event: Event, initial: Request, answers: Mappin
     `answers` are the responses that it may forward, by token (RFC 3050 5.5.1.16). Raises ScriptError for what the
     message at hand makes wrong.
     """
+    advisory = isinstance(event, _ADVISORY)
+    if len(output.actions) == 1 and type(output.actions[0]) is Relay and not (advisory or output.claims):
+        return output  # as nearly always
     warnings = output.warnings.copy()
-    if isinstance(event, Cancelled | AckReceived):
-        # RFC 3050 5.10: purely advisory; 5.11.1
+    if advisory:
         name = "CANCEL" if isinstance(event, Cancelled) else "ACK"
         requests: list[Action] = [action for action in output.actions if type(action) is Originate]
         others = [action for action in output.actions if type(action) is not Originate]

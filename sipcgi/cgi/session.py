@@ -60,7 +60,7 @@ class Session:
         if self._last:
             return
         self.again = output.again
-        self._timed = any(isinstance(action, WakeAfter) for action in output.actions)
+        self._timed = self.again and any(isinstance(action, WakeAfter) for action in output.actions)
         if output.cookie is not None:
             self.cookie = output.cookie
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import traceback
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -17,7 +16,7 @@ from sipcgi.cgi.session import Session
 from sipcgi.engine.hearing import deaf
 from sipcgi.errors import ScriptError
 from sipcgi.hosts.base import Invocation, Outcome, Run, ScriptHost
-from sipcgi.hosts.directory import ScriptDirectory
+from sipcgi.hosts.directory import ScriptDirectory, Startup
 from sipcgi.hosts.kits import with_kits
 from sipcgi.profile import FASTCGI, OFF
 from sipcgi.service import Action, Edits, Event, Originate, Pending, Reply, RequestReceived, WakeAfter
@@ -27,6 +26,8 @@ if TYPE_CHECKING:
     from sipcgi.engine.core import Core
 
 SOFTWARE = f"sipcgi/{__version__}"
+_RESIDENT = Startup("", "", [])
+"""Of a program that runs already."""
 
 
 def passed_on(environment: Mapping[str, str]) -> dict[str, str]:
@@ -83,6 +84,8 @@ class CgiService:
             self.sessions[0].cookie = context.caller.calls.cookies.get(route.script)
 
     def wants(self, event: Event) -> bool:
+        if len(self.sessions) == 1:
+            return self.sessions[0].wants(event)
         return any(session.wants(event) for session in self.sessions)
 
     def listening(self) -> bool:
@@ -90,6 +93,8 @@ class CgiService:
 
     def decide(self, event: Event) -> Sequence[Action] | Pending:
         """Starts the first script that wants it."""
+        if len(self.sessions) == 1:
+            return self.take(Turn(event, self.sessions[0], ()))
         first, *later = [session for session in self.sessions if session.wants(event)]
         return self.take(Turn(event, first, later))
 
@@ -115,8 +120,7 @@ class CgiService:
         if session is not self.sessions[0] and not session.run:
             context.record.script += f",{route.script}"
         resident = route.hosting.host == FASTCGI  # which has its environment, and gets what its route says
-        path = "" if resident else scripts.directory.locate(route.script)
-        argv = [] if resident else scripts.directory.command(path)
+        startup = _RESIDENT if resident else scripts.directory.startup(route.script)
         occasion = Occasion(
             event=event,
             initial=context.request,
@@ -139,14 +143,14 @@ class CgiService:
         common = ours | route.environment
         return Invocation(
             name=route.script,
-            argv=argv + arguments,
-            directory=os.path.dirname(path),
+            argv=startup.argv + arguments,
+            directory=startup.folder,
             environment=common | made.variables,
             common=common,
             stdin=stdin,
             timeout=route.timeout,
             max_output=route.max_output,
-            script=path,
+            script=startup.path,
             profile=route.profile,
             hosting=route.hosting,
             max_running=route.max_running,
@@ -175,6 +179,8 @@ class CgiService:
                     result.then(pending.resolve)
                 else:
                     pending.resolve(result)
+                    if not self.listening():
+                        context.service = None  # what comes from now on takes its default action, unasked
             except Exception:
                 if not scripts.guard:
                     raise
@@ -230,8 +236,9 @@ class CgiService:
         """
         if turn.before:
             actions = soonest([*turn.before, *actions])
-        acted = any(type(action) not in (WakeAfter, Originate) for action in actions)
-        if not turn.later or acted or turn.substitute or deaf(self.context, turn.event):
+        if not turn.later or turn.substitute or deaf(self.context, turn.event):
+            return actions
+        if any(type(action) not in (WakeAfter, Originate) for action in actions):
             return actions
         following, *later = turn.later
         return self.take(Turn(turn.event, following, later, actions))

@@ -50,8 +50,17 @@ class Problem:
         return self.text
 
 
+class Startup(NamedTuple):
+    """How a script is started."""
+
+    path: str
+    folder: str
+    argv: list[str]
+
+
 class ScriptDirectory:
-    """The folder at `path`. What is dropped in or changed counts at the next question; nothing is remembered but names.
+    """The folder at `path`. What is dropped in or changed counts at the next question: what is remembered holds for the
+    very same files only.
 
     `search` is a PATH to find interpreters on, the server's own when None.
     """
@@ -62,18 +71,34 @@ class ScriptDirectory:
         self._candidates: dict[str, list[str]] = {}
         self._mtime = -1
         self._programs: dict[str, str] = {}
+        self._startups: dict[str, tuple[tuple[int, ...], Startup]] = {}
 
     # Asked for each request
 
-    def find(self, stem: str) -> str | None:
-        """The script that its file name makes responsible for `stem` ("invite", "default"): its path, or None.
+    def find(self, *stems: str) -> str | None:
+        """The script that its file name makes responsible for the first of `stems` ("invite", "default") that has one:
+        its path, or None.
 
         Of several it is the first by name. One that cannot be started is found too: it is an error, not an absence.
         """
-        for name in self._names().get(stem, ()):
-            if self._counts(name, stem):
-                return os.path.join(self.path, name)
+        names = self._names()
+        for stem in stems:
+            for name in names.get(stem, ()):
+                if self._counts(name, stem):
+                    return os.path.join(self.path, name)
         return None
+
+    def startup(self, name: str) -> Startup:
+        """How the script that a route names is started. Raises ScriptError as `command` does."""
+        known = self._startups.get(name)
+        if known is not None and _state(known[1].path) == known[0]:
+            return known[1]
+        path = self.locate(name)
+        state = _state(path)
+        startup = Startup(path, os.path.dirname(path), self.command(path))
+        if state and startup.folder == self.path and stat.S_ISREG(state[0]):  # no link on the way that may be turned
+            self._startups[name] = state, startup
+        return startup
 
     def command(self, path: str) -> list[str]:
         """The program and its arguments that start the script. Raises ScriptError with a hint when there are none."""
@@ -260,6 +285,15 @@ def interpreter_line(path: str) -> list[str]:
     """What the kernel starts a script with: a program and at most one argument; nothing without a #! line."""
     first = _head(path)[:256].split(b"\n", 1)[0]
     return first[2:].decode("utf-8", "surrogateescape").strip().split(maxsplit=1) if first.startswith(b"#!") else []
+
+
+def _state(path: str) -> tuple[int, ...]:
+    """What changes with the kind of a file and with who may execute it; nothing when it is gone."""
+    try:
+        found = os.lstat(path)
+    except OSError:
+        return ()
+    return found.st_mode, found.st_ino, found.st_dev, found.st_uid, found.st_gid, found.st_ctime_ns
 
 
 def _size(path: str) -> int:

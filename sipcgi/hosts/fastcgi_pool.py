@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from sipcgi.hosts.fastcgi_place import Address, Place
 from sipcgi.hosts.fastcgi_run import FastCgiRun
-from sipcgi.hosts.watch import Watch
+from sipcgi.hosts.watch import RunWatch
 
 LookUp = Callable[[str, int, Callable[[list[Address], str], None]], None]
 """Host, port, and who gets the addresses, or why there are none."""
@@ -17,7 +17,7 @@ class Pool:
     """Takes runs to the place that has the least to do. Those that find no room wait, and all fail while no place can
     be reached."""
 
-    def __init__(self, watch: Watch, look_up: LookUp, say: Callable[[str], None]) -> None:
+    def __init__(self, watch: RunWatch, look_up: LookUp, say: Callable[[str], None]) -> None:
         self.watch = watch
         self.timers = watch.timers
         self.look_up = look_up

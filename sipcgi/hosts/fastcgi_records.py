@@ -5,7 +5,8 @@ https://fastcgi-archives.github.io/FastCGI_Specification.html
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
+from itertools import chain
 from struct import Struct, error
 from typing import NamedTuple
 
@@ -24,6 +25,8 @@ MAX_CONNS, MAX_REQS, MPXS_CONNS = "FCGI_MAX_CONNS", "FCGI_MAX_REQS", "FCGI_MPXS_
 
 _HEADER = Struct(">BBHHBx")
 _BEGIN = Struct(">HB5x")
+_START = Struct(">BBHHBx HB5x BBHHBx")
+_TWO = Struct(">BBHHBx BBHHBx")
 _END = Struct(">IB3x")
 _LONG = Struct(">I")
 
@@ -57,7 +60,14 @@ def begin(request: int) -> bytes:
 def whole_request(request: int, variables: Mapping[str, str], stdin: bytes) -> bytes:
     """All records of a request in one piece, for one system call."""
     params = pairs(variables)
-    return b"".join([begin(request), stream(PARAMS, request, params), stream(STDIN, request, stdin)])
+    if not 0 < len(params) <= MAX_CONTENT or len(stdin) > MAX_CONTENT:
+        return b"".join([begin(request), stream(PARAMS, request, params), stream(STDIN, request, stdin)])
+    start = _START.pack(
+        *(VERSION, BEGIN_REQUEST, request, _BEGIN.size, 0, RESPONDER, KEEP_CONN),
+        *(VERSION, PARAMS, request, len(params), 0),
+    )
+    middle = _TWO.pack(VERSION, PARAMS, request, 0, 0, VERSION, STDIN, request, len(stdin), 0)
+    return b"".join([start, params, middle, stdin, record(STDIN, request) if stdin else b""])
 
 
 def end(request: int, status: int = 0, protocol_status: int = REQUEST_COMPLETE) -> bytes:
@@ -87,20 +97,22 @@ def values(content: bytes) -> dict[str, int]:
 
 def pairs(variables: Mapping[str, str]) -> bytes:
     """Names and values, each length in one octet or four (3.4)."""
-    texts: list[str] = []
-    for name, value in variables.items():
-        if not value.isascii():
-            value = value.encode("utf-8", "surrogateescape").decode("latin-1")
-        n, v = len(name), len(value)
-        if n < 128 and v < 128:  # nearly all: a text of octets is put together, which is far quicker than octets are
-            texts += (chr(n), chr(v), name, value)
-        else:
-            texts += (_length(n), _length(v), name, value)
-    return "".join(texts).encode("latin-1")
+    values: Collection[str] = variables.values()
+    if not "".join(values).isascii():
+        values = [value.encode("utf-8", "surrogateescape").decode("latin-1") for value in values]
+    lengths = map(_LENGTHS.__getitem__, map(len, variables)), map(_LENGTHS.__getitem__, map(len, values))
+    # A text of octets is put together, which is far quicker than octets are.
+    return "".join(chain.from_iterable(zip(*lengths, variables, values, strict=True))).encode("latin-1")
 
 
-def _length(number: int) -> str:
-    return chr(number) if number < 128 else _LONG.pack(number | 0x80000000).decode("latin-1")
+class _Lengths(dict[int, str]):
+    """By number of octets; only short ones, which nearly all are, are kept."""
+
+    def __missing__(self, number: int) -> str:
+        return _LONG.pack(number | 0x80000000).decode("latin-1")
+
+
+_LENGTHS = _Lengths({number: chr(number) for number in range(128)})
 
 
 def unpack_pairs(content: bytes) -> Iterable[tuple[bytes, bytes]]:

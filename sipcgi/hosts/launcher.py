@@ -32,6 +32,8 @@ PR_SET_CHILD_SUBREAPER = 36
 LAST_LOOK = 0.3  # seconds for what is left when the server is gone
 PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL = 47, 4
 CONTROL_SPACE = socket.CMSG_SPACE(wire.MAX_DESCRIPTORS * wire.DESCRIPTOR_SIZE)
+SIGNAL_SET = 128  # octets of a sigset_t
+DEATH = 128  # octets of what a signalfd tells of a signal
 ALL_SIGNALS = tuple(signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP})
 
 
@@ -65,26 +67,27 @@ class Launcher:
         self.life_of: dict[int, Life] = {}  # by process id, until reaped
         self.ending: deque[tuple[float, Life]] = deque()  # when to KILL; the earliest first
         self.sweep = marks.Sweep()
-        self.wakeup, write_end = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
-        signal.signal(signal.SIGCHLD, lambda number, frame: None)
-        signal.set_wakeup_fd(write_end, warn_on_full_buffer=False)
+        self.deaths = open_deaths()
 
     def serve(self) -> None:
         """Returns when the server is gone."""
         poll = select.poll()
         poll.register(self.server, select.POLLIN)
-        poll.register(self.wakeup, select.POLLIN)
+        poll.register(self.deaths, select.POLLIN)
         while True:
-            ready = poll.poll(self.patience())
-            for descriptor, _ in ready:
-                if descriptor == self.wakeup:
-                    os.read(self.wakeup, 4096)
-                    for reports in self.reap():
-                        self.server.send(reports)
-                elif not self.obey():
-                    return
+            patience = None
             if self.ending or self.sweep.due is not None:
                 self.kill_overdue(time.monotonic())
+                patience = self.patience()
+            for descriptor, _ in poll.poll(patience):
+                if descriptor == self.deaths:
+                    os.read(self.deaths, DEATH)
+                    reports = self.reap()
+                    while reports:
+                        self.server.send(b"".join(reports[: wire.MAX_REPORTS]))
+                        del reports[: wire.MAX_REPORTS]
+                elif not self.obey():
+                    return
 
     def patience(self) -> float | None:
         """Milliseconds until the next KILL or sweep is due; None: as long as it takes."""
@@ -149,7 +152,7 @@ class Launcher:
         self.server.send(wire.REPORT.pack(wire.FAILED, code, run, 0, 0) + text.encode("utf-8", "surrogateescape"))
 
     def reap(self) -> list[bytes]:
-        """Reaps all that ended, also what daemons left behind, and returns the records to send."""
+        """Reaps all that ended, also what daemons left behind, and returns what is to be reported."""
         reports: list[bytes] = []
         while True:
             try:
@@ -170,8 +173,7 @@ class Launcher:
             if life.hold is not None:
                 kind, cpu, peak = life.hold.account(cpu, peak)
             reports.append(wire.REPORT.pack(kind, os.waitstatus_to_exitcode(status), life.run, cpu, peak))
-        size = wire.MAX_REPORTS
-        return [b"".join(reports[at : at + size]) for at in range(0, len(reports), size)]
+        return reports
 
     def end(self, life: Life) -> None:
         """TERM to its group now, KILL after the grace to all that is left, its leader or not."""
@@ -199,8 +201,8 @@ class Launcher:
             if not life.told:
                 self.end(life)
         while any(life.told for _, life in self.ending):
-            if select.select([self.wakeup], [], [], min(0.05, (self.patience() or 0) / 1000))[0]:
-                os.read(self.wakeup, 4096)
+            if select.select([self.deaths], [], [], min(0.05, (self.patience() or 0) / 1000))[0]:
+                os.read(self.deaths, DEATH)
             self.reap()
             for _, life in self.ending:
                 life.told = life.told and signal_group(life.process, 0)
@@ -269,6 +271,18 @@ def read_whole(descriptor: int) -> bytes:
     if len(packed) != size:
         raise OSError(errno.EIO, os.strerror(errno.EIO))
     return packed
+
+
+def open_deaths() -> int:
+    """A descriptor (signalfd) that is readable when a child has ended. A handler would cost three system calls more.
+
+    Raises OSError."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGCHLD,))
+    mask = (1 << signal.SIGCHLD - 1).to_bytes(SIGNAL_SET, sys.byteorder)
+    descriptor = ctypes.CDLL(None, use_errno=True).signalfd(-1, mask, os.O_CLOEXEC)
+    if descriptor < 0:
+        raise OSError(ctypes.get_errno(), "signalfd")
+    return int(descriptor)
 
 
 def prepare(descriptor: int) -> None:

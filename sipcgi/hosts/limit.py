@@ -46,7 +46,6 @@ class LimitedRun:
         if self.run is not None:
             self.run.end()
         elif not self._over:
-            self._over = True
             self._host.leave(self, Outcome(ended=True))
 
 
@@ -78,6 +77,8 @@ class LimitedHost:
         self.most_per_script: int | None = None
         """Of the scripts that do not say themselves; None: three quarters of all."""
         self.running = 0
+        self.waiting = 0
+        """In all lines."""
         self._lines: dict[str, Line] = {}
 
     def full(self, name: str) -> bool:
@@ -92,13 +93,16 @@ class LimitedHost:
         self, invocation: Invocation, done: Callable[[Outcome], None], stderr: Callable[[str], None]
     ) -> LimitedRun:
         """Starts a run, or has it wait for its turn. The time limit of the run counts from its turn on."""
-        line = self._lines.setdefault(invocation.name, Line())
+        line = self._lines.get(invocation.name)
+        if line is None:
+            line = self._lines[invocation.name] = Line()
         line.most = invocation.max_running
         run = LimitedRun(self, line, invocation, done, stderr)
         if self._has_place(line) and not (invocation.refusable and (line.new or line.follow_ups)):
             self._begin(run)
             return run
         run.since = self.timers.now()
+        self.waiting += 1
         if invocation.refusable:
             line.new[run] = None
             run.timer = self.timers.start(PATIENCE, self.leave, run, Outcome(refused=True))
@@ -108,11 +112,11 @@ class LimitedHost:
 
     def statistics(self) -> Statistics:
         """What all runs came to so far, and how many there are now."""
-        waiting = sum(len(line.follow_ups) + len(line.new) for line in self._lines.values())
-        return Statistics(self.running, waiting, {name: line.statistics for name, line in self._lines.items()})
+        return Statistics(self.running, self.waiting, {name: line.statistics for name, line in self._lines.items()})
 
     def leave(self, run: LimitedRun, outcome: Outcome) -> None:
         """It goes without having had its turn."""
+        run._over = True
         self._out_of_line(run)
         outcome.wall = self.timers.now() - run.since
         if outcome.refused:
@@ -135,7 +139,8 @@ class LimitedHost:
             run.line.statistics.add(outcome)
             run.run, run._over = None, True  # the two would hold each other
             run.done(outcome)  # which may begin the next run of its transaction
-            self._serve()
+            if self.waiting:
+                self._serve()
 
         run.run = self.host.start(run.invocation, ended, run.stderr)
 
@@ -151,7 +156,8 @@ class LimitedHost:
             self._begin(run)
 
     def _out_of_line(self, run: LimitedRun) -> None:
-        (run.line.new if run.invocation.refusable else run.line.follow_ups).pop(run, None)
+        self.waiting -= 1
+        del (run.line.new if run.invocation.refusable else run.line.follow_ups)[run]
         if run.timer is not None:
             run.timer.cancel()
             run.timer = None

@@ -16,7 +16,7 @@ from sipcgi.hosts.languages import Identity, identity
 from sipcgi.hosts.link import Link
 from sipcgi.hosts.run import ScriptRun
 from sipcgi.hosts.runs import Runs
-from sipcgi.hosts.watch import Watch
+from sipcgi.hosts.watch import RunWatch
 from sipcgi.profile import Profile
 
 CONTROL = 3  # the descriptor under which a parent finds its socket
@@ -69,7 +69,7 @@ class ParentLink(Link):
 class ParentRuns(Runs):
     """The runs of a parent. Each bears a mark, by which a launcher finds all that it left anywhere (hosts/marks)."""
 
-    def __init__(self, watch: Watch, died: Callable[[list[ScriptRun]], None], sweep: Callable[[int], None]) -> None:
+    def __init__(self, watch: RunWatch, died: Callable[[list[ScriptRun]], None], sweep: Callable[[int], None]) -> None:
         super().__init__(watch, died)
         self.base = marks.new_base()
         self._sweep = sweep
@@ -198,10 +198,8 @@ class Parent:
             self._end_later()  # it is about to end by itself, and to say why
             return
         self._timer.cancel()
-        for descriptor in (self.process.stdout, self.process.stderr):
-            while descriptor >= 0 and self.process.read(descriptor) > 0:
-                pass
-        if self.process.size:
+        self.process.take()
+        if self.process.output:
             self._give_up("it prints something while it is compiled")
             return
         others = record[wire.REPORT.size :].decode("utf-8", "surrogateescape").split("\0")

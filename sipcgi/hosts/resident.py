@@ -186,7 +186,8 @@ class Resident:
 
     def _renew(self) -> None:
         if self._run is not None:
-            self._run.stderr_lines.renew()
+            if self._run.stderr_lines is not None:
+                self._run.stderr_lines.renew()
             self._renewal = self._host.timers.start(RENEWAL, self._renew)
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from fcntl import ioctl
 from functools import partial
 from signal import SIGKILL, SIGXCPU, SIGXFSZ
+from termios import FIONREAD
 from typing import TYPE_CHECKING, TypeAlias
 
 from sipcgi.hosts import wire
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from sipcgi.hosts.runs import Runs
 
 CHUNK = 65536  # octets: what a pipe holds
+_NO_OCTETS = bytes(4)  # an int: what FIONREAD says of a pipe that holds nothing
 MOST_STDERR_OCTETS = 8192
 MOST_STDERR_LINES = 200
 
@@ -74,55 +77,39 @@ Order: TypeAlias = "tuple[bytes, ScriptRun | None, list[int]]"
 class ScriptRun:
     """Owns the reading ends of both pipes; hosts/runs moves it along."""
 
-    __slots__ = (
-        "done",
-        "ended",
-        "failure",
-        "finished",
-        "limits",
-        "max_output",
-        "name",
-        "number",
-        "output",
-        "overflow",
-        "runs",
-        "size",
-        "started",
-        "stderr",
-        "stderr_lines",
-        "stdout",
-        "timed_out",
-        "timer",
-        "told",
-        "watched",
-    )
+    stdout = -1
+    """A descriptor; -1 when there is none (any more)."""
+    stderr = -1
+    output: bytes | bytearray = b""
+    """What was taken of standard output."""
+    stderr_lines: StderrLines | None = None
+    """None as long as nothing came."""
+    started = 0.0
+    timer: Timer | None = None
+    timed_out = False
+    ended = False
+    overflow = False
+    told = False
+    """To end."""
+    finished = False
+    watched = False
+    failure: str | None = None
 
     def __init__(
         self,
         number: int,
         invocation: Invocation,
         done: Callable[[Outcome], None],
-        stderr: Callable[[str], None],
+        tell: Callable[[str], None],
         runs: Runs,
     ) -> None:
         self.number = number
-        self.name = invocation.name
         self.limits = invocation.profile.limits
         self.max_output = invocation.max_output
         self.done = done
-        self.stderr_lines = StderrLines(stderr)
+        self.tell = tell
+        """Gets the lines of standard error."""
         self.runs = runs
-        self.stdout = -1  # descriptors; -1 when there is none (any more)
-        self.stderr = -1
-        self.output: list[bytes] = []
-        self.size = 0
-        self.started = 0.0
-        self.timer: Timer | None = None
-        self.timed_out = self.ended = self.overflow = False
-        self.told = False  # to end
-        self.finished = False
-        self.watched = False
-        self.failure: str | None = None
 
     def start_order(self, invocation: Invocation, profile: int) -> Order:
         """Opens what the run needs. Raises OSError, or ValueError for texts that no program can be started with and for
@@ -137,10 +124,10 @@ class ScriptRun:
             if not invocation.resident:
                 self.stdout, writing = os.pipe()
                 theirs.append(writing)
-                os.set_blocking(self.stdout, False)
             self.stderr, writing = os.pipe()
-            theirs += [writing, os.dup(writing)] if invocation.resident else [writing]
-            os.set_blocking(self.stderr, False)
+            theirs.append(writing)
+            if invocation.resident:
+                theirs.append(os.dup(writing))
             if invocation.stdin:
                 flags = wire.STDIN
                 theirs.append(memory_file(invocation.stdin))
@@ -169,6 +156,7 @@ class ScriptRun:
         self.watched = True
         for descriptor in (self.stdout, self.stderr):
             if descriptor >= 0:
+                os.set_blocking(descriptor, False)
                 self.runs.watch.add(descriptor, partial(self._readable, descriptor))
 
     def _readable(self, descriptor: int, events: int, until: float) -> None:
@@ -180,7 +168,10 @@ class ScriptRun:
             self.close_one(descriptor)
 
     def read(self, descriptor: int) -> int:
-        """Takes what one read of a pipe gives: the number of octets, 0 at its end, -1 when there is nothing now."""
+        """Takes what one read of a pipe gives: the number of octets, 0 at its end, -1 when there is nothing now.
+
+        The pipe must not block by then (`watch_pipes`, `take`).
+        """
         try:
             octets = os.read(descriptor, CHUNK)
         except BlockingIOError:
@@ -188,35 +179,55 @@ class ScriptRun:
         if not octets:
             return 0
         if descriptor == self.stderr:
+            if self.stderr_lines is None:
+                self.stderr_lines = StderrLines(self.tell)
             self.stderr_lines.feed(octets)
             return len(octets)
-        room = self.max_output - self.size
+        room = self.max_output - len(self.output)
         self.overflow = len(octets) > room
-        self.output.append(octets[:room] if self.overflow else octets)
-        self.size += len(octets)
+        taken = octets[:room] if self.overflow else octets
+        if not self.output:
+            self.output = taken
+        else:  # of an array, as each time all that was taken before would be copied
+            self.output = self.output if isinstance(self.output, bytearray) else bytearray(self.output)
+            self.output += taken
         return len(octets)
 
-    def drain(self) -> None:
-        """After the exit: what it wrote is in the pipes; a background child that writes on is not waited for."""
+    def take(self) -> None:
+        """What is in the pipes now; whoever may write on is not waited for."""
         if self.stdout >= 0 and not self.overflow:
+            os.set_blocking(self.stdout, False)
             while self.read(self.stdout) == CHUNK and not self.overflow:
                 pass
-        if self.stderr >= 0:
+        if self.stderr >= 0 and holds_something(self.stderr):  # which nearly none does
+            os.set_blocking(self.stderr, False)  # what it holds now, a process of the script may read before us
             for _ in range(16):  # the script may have made the pipe hold 16 chunks
                 if self.read(self.stderr) != CHUNK:
                     break
-        self.stderr_lines.close()
+
+    def drain(self) -> None:
+        """After the exit: what it wrote is in the pipes; a background child that writes on is not waited for."""
+        self.take()
+        if self.stderr_lines is not None:
+            self.stderr_lines.close()
         self.close()
 
     def close(self) -> None:
-        self.close_one(self.stdout)
-        self.close_one(self.stderr)
+        if self.watched:
+            self.close_one(self.stdout)
+            self.close_one(self.stderr)
+            return
+        if self.stdout >= 0:
+            os.close(self.stdout)
+        if self.stderr >= 0:
+            os.close(self.stderr)
+        self.stdout = self.stderr = -1
 
     def close_one(self, descriptor: int) -> None:
+        """Of one that is watched."""
         if descriptor < 0:
             return
-        if self.watched:
-            self.runs.watch.remove(descriptor)
+        self.runs.watch.remove(descriptor)
         os.close(descriptor)
         if descriptor == self.stdout:
             self.stdout = -1
@@ -227,7 +238,7 @@ class ScriptRun:
         """`code` is negative for a signal, None where there was no exit; `now` is of the clock of `started`; `starved`:
         its control group had no more memory."""
         return Outcome(
-            stdout=b"".join(self.output),
+            stdout=bytes(self.output),
             status=code if code is not None and code >= 0 else None,
             signal=-code if code is not None and code < 0 else None,
             limit=self._reached(-code, cpu, starved) if code is not None and code < 0 else "",
@@ -248,6 +259,11 @@ class ScriptRun:
             return "file_size"
         deaf = number == SIGKILL and 0 < self.limits.cpu < cpu  # SIGXCPU was a second before
         return "cpu" if number == SIGXCPU or deaf else ""
+
+
+def holds_something(pipe: int) -> bool:
+    """Whether a read would not wait. A pipe at its end holds nothing either."""
+    return ioctl(pipe, FIONREAD, _NO_OCTETS) != _NO_OCTETS
 
 
 def memory_file(octets: bytes) -> int:

@@ -11,13 +11,12 @@ from collections import deque
 from collections.abc import Callable
 from math import inf
 from select import EPOLLIN, EPOLLOUT
-from time import perf_counter
 
 from sipcgi.hosts import wire
 from sipcgi.hosts.base import Invocation, Outcome
 from sipcgi.hosts.link import Link
 from sipcgi.hosts.run import Order, ScriptRun
-from sipcgi.hosts.watch import Watch
+from sipcgi.hosts.watch import RunWatch
 from sipcgi.profile import PLAIN, Profile
 from sipcgi.timerqueue import Timer
 
@@ -34,7 +33,7 @@ class Runs:
     (`refuse`).
     """
 
-    def __init__(self, watch: Watch, died: Callable[[list[ScriptRun]], None]) -> None:
+    def __init__(self, watch: RunWatch, died: Callable[[list[ScriptRun]], None]) -> None:
         self.watch = watch
         self.timers = watch.timers
         self.died = died
@@ -120,24 +119,24 @@ class Runs:
         if events & EPOLLOUT:
             self._flush()
         if events & ~EPOLLOUT and self.link is not None:
-            self._receive(self.link, until)
+            self._receive(self.link)
 
-    def _receive(self, link: Link, until: float) -> None:
-        while (record := link.receive()) is not None:
-            if not record:
-                self._lose(link)
-                return
-            if record[0] == wire.FAILED:
-                _, code, number, _, _ = wire.REPORT.unpack_from(record)
-                if run := self.running.pop(number, None):
-                    what = record[wire.REPORT.size :].decode("utf-8", "surrogateescape")
-                    self.fail([run], ": ".join(filter(None, ["could not be started", what, os.strerror(code)])))
-            else:
-                for kind, code, number, cpu, peak in wire.REPORT.iter_unpack(record):
-                    if run := self.running.pop(number, None):  # else given up
-                        self._finish(run, code, cpu / 1e6, peak, kind == wire.STARVED)
-            if perf_counter() > until:
-                return
+    def _receive(self, link: Link) -> None:
+        """One record, which is all that there is in nearly every case; the watch says so when there are more."""
+        record = link.receive()
+        if record is None:
+            return
+        if not record:
+            self._lose(link)
+        elif record[0] == wire.FAILED:
+            _, code, number, _, _ = wire.REPORT.unpack_from(record)
+            if run := self.running.pop(number, None):
+                what = record[wire.REPORT.size :].decode("utf-8", "surrogateescape")
+                self.fail([run], ": ".join(filter(None, ["could not be started", what, os.strerror(code)])))
+        else:
+            for kind, code, number, cpu, peak in wire.REPORT.iter_unpack(record):
+                if run := self.running.pop(number, None):  # else given up
+                    self._finish(run, code, cpu / 1e6, peak, kind == wire.STARVED)
 
     def _lose(self, link: Link) -> None:
         self.link = None
@@ -251,5 +250,5 @@ class Runs:
 
 
 def close_all(descriptors: list[int]) -> None:
-    for descriptor in descriptors:
-        os.close(descriptor)
+    for _ in map(os.close, descriptors):
+        pass

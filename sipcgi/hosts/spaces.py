@@ -125,7 +125,6 @@ def stay(ready: int) -> NoReturn:
     try:
         awaited = {signal.SIGCHLD, wire.LEAVE}
         signal.pthread_sigmask(signal.SIG_BLOCK, awaited)
-        signal.set_wakeup_fd(-1)
         check(_libc.prctl(PR_SET_PDEATHSIG, wire.LEAVE, 0, 0, 0), "prctl")  # should the launcher die
         marks.put_on(marks.NONE)  # it will serve other runs, too
         with suppress(OSError):

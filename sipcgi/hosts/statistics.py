@@ -26,11 +26,13 @@ class ScriptStatistics:
             self.refused += 1
             return
         self.runs += 1
-        self.failed += not (outcome.complete or outcome.ended)
-        self.timed_out += outcome.timed_out
         self.wall += outcome.wall
         self.cpu += outcome.cpu
-        self.peak_kib = max(self.peak_kib, outcome.peak_kib)
+        if outcome.peak_kib > self.peak_kib:
+            self.peak_kib = outcome.peak_kib
+        if not outcome.complete:
+            self.failed += not outcome.ended
+            self.timed_out += outcome.timed_out
 
     def __str__(self) -> str:
         return (

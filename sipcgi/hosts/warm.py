@@ -185,6 +185,14 @@ def _key(invocation: Invocation) -> Hashable:
     return invocation.script, invocation.argv[0], invocation.hosting, invocation.profile, common
 
 
+def own_variables(environment: dict[str, str], common: dict[str, str]) -> dict[str, str]:
+    """Without those that it has of the parent, which are as the interpreter found them, or whatever started that."""
+    own = environment.copy()
+    for name, _ in common.items() & environment.items():
+        del own[name]
+    return own
+
+
 class WarmRun:
     """A run that a parent has begun, or the exec host after the parent failed."""
 
@@ -208,11 +216,7 @@ class WarmRun:
                 name=invocation.name,
                 argv=invocation.argv[invocation.argv.index(invocation.script) :],
                 directory=invocation.directory,
-                environment={  # what it has of the parent is as the interpreter found it, or whatever started that
-                    name: value
-                    for name, value in invocation.environment.items()
-                    if parent.environment.get(name) != value
-                },
+                environment=own_variables(invocation.environment, parent.environment),
                 stdin=invocation.stdin,
                 timeout=invocation.timeout,
                 max_output=invocation.max_output,

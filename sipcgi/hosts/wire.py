@@ -2,11 +2,12 @@
 
 The launcher loads this file by its path, so it uses the standard library alone and imports nothing else of sipcgi.
 
-An order is ORDER, then for START the texts: directory, arguments, NAME=value..., with a NUL between. With it go
-descriptors (SCM_RIGHTS) in this order: standard output, standard error, then what the flags name: standard input
-(STDIN), a socket that becomes descriptor 3 (CONTROL), the opened script that becomes descriptor 4 (SCRIPT), and, when
-the texts are too long for a record, a memory file that holds them (APART). START names the profile of the run by a
-number; what is behind it was told before, once for each link, by PROFILE: ORDER, then the packed Profile.
+An order is ORDER, then for START the texts: directory, arguments, the names of the variables and then their values,
+with a NUL between. With it go descriptors (SCM_RIGHTS) in this order: standard output, standard error, then what the
+flags name: standard input (STDIN), a socket that becomes descriptor 3 (CONTROL), the opened script that becomes
+descriptor 4 (SCRIPT), and, when the texts are too long for a record, a memory file that holds them (APART). START names
+the profile of the run by a number; what is behind it was told before, once for each link, by PROFILE: ORDER, then the
+packed Profile.
 
 END is TERM now and KILL a second later, KILL is at once; both end all that the run has left anywhere. SWEEP kills all
 that bear a mark (hosts/marks), which stands in the place of the run: for who starts runs below one that we started.
@@ -47,7 +48,7 @@ DESCRIPTOR_SIZE = 4  # octets of an int
 
 def pack_texts(directory: str, argv: list[str], environment: dict[str, str]) -> bytes:
     """Raises ValueError for a NUL inside one of them, and for what is no text."""
-    texts = [directory, *argv, *[f"{name}={value}" for name, value in environment.items()]]
+    texts = [directory, *argv, *environment, *environment.values()]
     packed = "\0".join(texts).encode("utf-8", "surrogateescape")
     if packed.count(0) != len(texts) - 1:
         raise ValueError("a NUL in the arguments or the environment")
@@ -55,9 +56,10 @@ def pack_texts(directory: str, argv: list[str], environment: dict[str, str]) -> 
 
 
 def unpack_texts(packed: bytes, arguments: int) -> tuple[bytes, list[bytes], dict[bytes, bytes]]:
-    """Directory, arguments, environment. Raises ValueError for a variable without `=`."""
+    """Directory, arguments, environment. Raises ValueError for a variable without a value."""
     texts = packed.split(b"\0")
-    return texts[0], texts[1 : arguments + 1], dict(text.split(b"=", 1) for text in texts[arguments + 1 :])
+    middle = (len(texts) + arguments + 1) // 2
+    return texts[0], texts[1 : arguments + 1], dict(zip(texts[arguments + 1 : middle], texts[middle:], strict=True))
 
 
 class Program(NamedTuple):

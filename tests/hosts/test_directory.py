@@ -185,6 +185,31 @@ def test_routes_name_files_below_the_folder(scripts: ScriptDirectory, folder: Pa
     assert scripts.command(path) == [path]
 
 
+def test_a_startup_is_that_of_the_file_as_it_is_now(scripts: ScriptDirectory, folder: Path, tools: str) -> None:
+    path = write(folder / "block.sh")
+    assert scripts.startup("block.sh") == (path, str(folder), [path])
+    assert scripts.startup("block.sh") is scripts.startup("block.sh")
+    os.chmod(path, 0o644)
+    assert scripts.startup("block.sh").argv == [f"{tools}/sh", path]
+    os.chmod(path, 0o755)
+    assert scripts.startup("block.sh").argv == [path]
+    os.unlink(path)
+    with pytest.raises(ScriptError, match=r"block\.sh is missing"):
+        scripts.startup("block.sh")
+    (folder / "block.sh").symlink_to(write(folder.parent / "block.sh"))
+    with pytest.raises(ScriptError, match="outside the scripts directory"):
+        scripts.startup("block.sh")
+
+
+def test_a_startup_below_a_folder_that_becomes_a_link(scripts: ScriptDirectory, folder: Path) -> None:
+    path = write(folder / "sales" / "block.sh")
+    assert scripts.startup("sales/block.sh") == (path, str(folder / "sales"), [path])
+    (folder / "sales").rename(folder.parent / "sales")
+    (folder / "sales").symlink_to(folder.parent / "sales")
+    with pytest.raises(ScriptError, match="outside the scripts directory"):
+        scripts.startup("sales/block.sh")
+
+
 # What is wrong
 
 

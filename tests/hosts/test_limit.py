@@ -147,6 +147,17 @@ def test_what_waits_too_long_is_refused() -> None:
     assert case.below.names() == []
 
 
+def test_what_is_ended_when_it_is_refused_already_is_over_once() -> None:
+    case = Case(1)
+    case.start("a0")
+    refused = case.start("a1")
+    case.at(PATIENCE)
+    refused.end()
+    case.at(PATIENCE)
+    assert case.outcomes["a1"].refused
+    assert case.host.statistics().waiting == 0
+
+
 def test_a_line_that_is_long_or_slow_is_full() -> None:
     case = Case(2)
     assert not case.host.full("a")

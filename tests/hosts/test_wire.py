@@ -23,3 +23,8 @@ def test_texts_survive() -> None:
 def test_nothing_hides_behind_a_nul(directory: str, argv: list[str], environment: dict[str, str]) -> None:
     with pytest.raises(ValueError, match=r"NUL|surrogates"):
         wire.pack_texts(directory, argv, environment)
+
+
+def test_a_variable_without_a_value_is_no_order() -> None:
+    with pytest.raises(ValueError, match="zip"):
+        wire.unpack_texts(b"/\0/bin/true\0NAME", 1)

@@ -77,12 +77,12 @@ INIT {
     *main::ENV = $environment;
     unfit("it asks for $asked while it is compiled") if defined $asked;
     prepare();
-    my ($arguments, $variables) = serve();
+    my ($arguments, $names, $values) = serve();
     my $taint = ${^TAINT} ? substr("$0$^X", 0, 0) : '';
     @ARGV = map { $_ . $taint } @$arguments;
     if (${^UNICODE} & 32) { utf8::decode($_) for @ARGV }
     # What is there already is the same for all runs, as env and the BEGIN blocks left it.
-    $ENV{ $_->[0] } = $_->[1] . $taint for @$variables;
+    @ENV{@$names} = map { $_ . $taint } @$values;
     $^T = time;
     srand;
 }
@@ -203,7 +203,8 @@ sub start {
         syscall $call->{dup3}, fileno $own, $number, $CLOEXEC;
         seek $handle, $at, 0;
     }
-    return [@texts[1 .. $arguments - 1]], [map { [split /=/, $_, 2] } @texts[$arguments .. $#texts]];
+    my $middle = (@texts + $arguments) / 2;
+    return [@texts[1 .. $arguments - 1]], [@texts[$arguments .. $middle - 1]], [@texts[$middle .. $#texts]];
 }
 
 sub reap {

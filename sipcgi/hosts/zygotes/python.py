@@ -123,7 +123,8 @@ class Parent:
             self.become(mark, descriptors[: 3 if flags & STDIN else 2])
         except BaseException:  # not to be a second parent
             os._exit(ABANDONED)
-        return texts[1 : arguments + 1], dict([text.split(b"=", 1) for text in texts[arguments + 1 :]])
+        middle = (len(texts) + arguments + 1) // 2
+        return texts[1 : arguments + 1], dict(zip(texts[arguments + 1 : middle], texts[middle:]))  # noqa: B905
 
     def become(self, mark: int, streams: list[int]) -> None:
         """In the child: makes of it what the launcher makes of a process that it starts."""

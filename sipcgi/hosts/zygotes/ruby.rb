@@ -107,7 +107,8 @@ lambda do
       next
     end
     become.(base << 32 | run, flags & stdin != 0 ? given.first(3) : given.first(2))
-    [texts[1...arguments], texts[arguments..].to_h { |text| text.split("=", 2) }]
+    middle = (texts.size + arguments) / 2
+    [texts[1...arguments], texts[arguments...middle].zip(texts[middle..]).to_h]
   rescue SystemCallError => error
     report.(:failed, error.errno, run)
     nil

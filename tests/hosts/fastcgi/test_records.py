@@ -57,6 +57,17 @@ def test_as_the_specification_has_them(octets: str, made: bytes) -> None:
     assert made.hex() == octets.replace(" ", "")
 
 
+@pytest.mark.parametrize("variables", [{}, {"A": "b"}, {f"N{number}": "v" * 60_000 for number in range(3)}])
+@pytest.mark.parametrize("stdin", [b"", b"body", b"x" * 65535, b"x" * 65536])
+def test_a_request_in_one_piece_is_its_records(variables: dict[str, str], stdin: bytes) -> None:
+    pieces = [
+        records.begin(7),
+        records.stream(records.PARAMS, 7, records.pairs(variables)),
+        records.stream(records.STDIN, 7, stdin),
+    ]
+    assert records.whole_request(7, variables, stdin) == b"".join(pieces)
+
+
 def test_a_stream_is_cut_into_records() -> None:
     octets = bytes(range(256)) * 600
     found = Decoder().feed(records.stream(records.STDIN, 7, octets))
