@@ -18,22 +18,20 @@ class Ids:
         self._prefix = f"{worker:x}"
         self._branch_prefix = f"{MAGIC_COOKIE}{worker:x}."
         self._random = random
-        self._pool = ""
-        self._at = 0
+        self._pool: list[str] = []
+        """The next one last."""
 
     def _hex(self) -> str:
         """16 hexadecimal digits, cut from a pool: one system call serves 128 identifiers."""
-        at = self._at
-        digits = self._pool[at : at + _DIGITS]
-        if not digits:
-            self._pool = self._random(_REFILL // 2).hex()
-            at, digits = 0, self._pool[:_DIGITS]
-        self._at = at + _DIGITS
-        return digits
+        if not self._pool:
+            digits = self._random(_REFILL // 2).hex()
+            self._pool = [digits[at : at + _DIGITS] for at in range(_REFILL - _DIGITS, -1, -_DIGITS)]
+        return self._pool.pop()
 
     def branch(self, loop_hash: str = "") -> str:
         """A branch parameter; `loop_hash` is the part by which loops are found (RFC 3261 16.6 item 8)."""
-        return f"{self._branch_prefix}{self._hex()}.{loop_hash}" if loop_hash else self._branch_prefix + self._hex()
+        digits = self._pool.pop() if self._pool else self._hex()
+        return f"{self._branch_prefix}{digits}.{loop_hash}" if loop_hash else self._branch_prefix + digits
 
     def tag(self) -> str:
         return self._hex()

@@ -12,7 +12,7 @@ from sipcgi.flow import Flow
 from sipcgi.sip.message import Request, Response
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Situation:
     """What a decision may want to know of the transaction at the moment of an event."""
 
@@ -22,12 +22,15 @@ class Situation:
     """Status of the best final response so far."""
 
 
+NOTHING_PENDING = Situation()
+
+
 @dataclass(slots=True)
 class RequestReceived:
     """The initial request of a transaction."""
 
     request: Request
-    situation: Situation
+    situation: Situation = NOTHING_PENDING
 
 
 @dataclass(slots=True)
@@ -43,7 +46,7 @@ class ResponseReceived:
     local: bool
     flow: Flow | None
     """By which it came; None for a local one."""
-    situation: Situation
+    situation: Situation = NOTHING_PENDING
     generated: bool = False
     """Whether it answers a request that the service has generated, not a relayed one."""
 
@@ -52,7 +55,7 @@ class ResponseReceived:
 class TimerFired:
     """The time of a WakeAfter has come."""
 
-    situation: Situation
+    situation: Situation = NOTHING_PENDING
 
 
 @dataclass(slots=True)
@@ -60,7 +63,7 @@ class Cancelled:
     """The caller cancelled the initial request (RFC 3050 5.10)."""
 
     request: Request
-    situation: Situation
+    situation: Situation = NOTHING_PENDING
 
 
 @dataclass(slots=True)
@@ -69,7 +72,7 @@ class AckReceived:
 
     request: Request
     flow: Flow
-    situation: Situation
+    situation: Situation = NOTHING_PENDING
 
 
 Event = RequestReceived | ResponseReceived | TimerFired | Cancelled | AckReceived

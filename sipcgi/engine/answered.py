@@ -98,7 +98,7 @@ class AnsweredDialogs:
 
     def acknowledged(self, request: Request, flow: Flow) -> bool:
         """Whether this ACK is for one of these calls; it ends the repetition, and runs the script that wants it."""
-        dialog = self.dialogs.get((request.call_id, request.to.tag or "")) if self.dialogs else None
+        dialog = self.dialogs.get((request.call_id, request.to.tag or ""))
         if dialog is None:
             return False
         if not dialog.acknowledged:
@@ -111,7 +111,7 @@ class AnsweredDialogs:
         return True
 
     def holds(self, request: Request) -> bool:
-        return bool(self.dialogs) and (request.call_id, request.to.tag or "") in self.dialogs
+        return (request.call_id, request.to.tag or "") in self.dialogs
 
     def ended(self, request: Request) -> None:
         """The BYE of one of these calls was answered."""

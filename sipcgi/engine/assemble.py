@@ -40,6 +40,7 @@ def assemble(
 ) -> Core:
     """The core of a server. Its transactions still need whom they give requests to: `core.transactions.core`."""
     complaints = Complaints(log, timers.now)
+    overload = Overload(complaints)
     core = Core(
         transport=transport,
         timers=timers,
@@ -48,11 +49,11 @@ def assemble(
         token_key=token_key,
         log=log,
         spawn=spawn,
-        transactions=Transactions(transport, timers, ids, Timers()),
+        transactions=Transactions(transport, timers, ids, Timers(), overload),
         locations=LocationService(store, domains, timers, transport),
         answered=AnsweredDialogs(),
         large=LargeRequests(transport, timers),
-        overload=Overload(complaints),
+        overload=overload,
         originated=Originated(),
         complaints=complaints,
     )

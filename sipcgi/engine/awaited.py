@@ -8,7 +8,6 @@ from sipcgi.flow import Flow, HostPort
 
 if TYPE_CHECKING:
     from sipcgi.engine.transaction import ClientTransaction
-    from sipcgi.transaction.key import ClientKey
 
 
 class Awaited:
@@ -17,21 +16,21 @@ class Awaited:
     __slots__ = ("peers",)
 
     def __init__(self) -> None:
-        self.peers: dict[HostPort, dict[ClientKey, ClientTransaction]] = {}
+        self.peers: dict[HostPort, dict[ClientTransaction, None]] = {}
 
     def add(self, client: ClientTransaction) -> None:
-        self.peers.setdefault(client.flow.remote, {})[client.key] = client
+        self.peers.setdefault(client.flow.remote, {})[client] = None
 
     def discard(self, client: ClientTransaction) -> None:
         """It has its final response, or has ended without one."""
         remote = client.flow.remote
         clients = self.peers.get(remote)
-        if clients is not None and clients.get(client.key) is client:
-            del clients[client.key]
+        if clients is not None:
+            clients.pop(client, None)
             if not clients:
                 del self.peers[remote]
 
     def over(self, flow: Flow) -> list[ClientTransaction]:
         """Those of exactly that flow."""
         clients = self.peers.get(flow.remote)
-        return [] if clients is None else [client for client in clients.values() if client.flow == flow]
+        return [] if clients is None else [client for client in clients if client.flow == flow]

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from sipcgi.cgi.metavars import forget_cgi_fields
 from sipcgi.engine.departure import depart
+from sipcgi.engine.large import MOST_OCTETS
 from sipcgi.engine.reachable import needs_flow
 from sipcgi.engine.servers import domain, find_servers
 from sipcgi.engine.target import Target
@@ -20,7 +21,7 @@ from sipcgi.net.blocklist import BLOCK, retry_after
 from sipcgi.proxy.responses import upstream
 from sipcgi.proxy.route import next_hop
 from sipcgi.service import Edits
-from sipcgi.sip.message import Request, Response
+from sipcgi.sip.message import Response
 from sipcgi.sip.uri import SipUri
 from sipcgi.timerqueue import Timer
 
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from sipcgi.net.resolver import Target as Server
 
 TIMER_C = 181.0  # RFC 3261 16.6 item 11: larger than 3 minutes
+_OTHER_WAYS = frozenset({408, 430, 503})
+"""Of responses after which there may be another way to the same target."""
 
 
 class Branch:
@@ -77,25 +80,36 @@ class Branch:
         if self.target.failure is not None:
             self.local(self.target.failure)
             return
-        self.trying(self.set_out)
-
-    def trying(self, step: Callable[[], None]) -> None:
-        """Takes a step, whose failure is a local response."""
         try:
-            step()
-        except Unreachable as error:
+            self.set_out()
+        except (Unreachable, ParseError, ScriptError) as error:
+            self.not_sent(error)
+
+    def not_sent(self, error: Unreachable | ParseError | ScriptError) -> None:
+        """A step that has failed: a local response."""
+        if isinstance(error, Unreachable):
             self.failed(503, str(error))
-        except ParseError as error:
+        elif isinstance(error, ParseError):
             self.local(error.status)
-        except ScriptError as error:  # an edit that cgi/output should have refused
+        else:  # an edit that cgi/output should have refused
             self.context.core.log.error(f"{error.text} ({self.context.request.call_id})")
             self.local(500)
 
     def set_out(self) -> None:
         """Raises Unreachable, ParseError and ScriptError."""
-        if self.flow is not None:
-            self.attempt()
-            return
+        if self.flow is None:
+            context, edits = self.context, self.edits
+            server = None
+            if not (edits.headers or edits.remove or "route" in context.request.headers.names):
+                server = context.core.resolver.direct(self.target.uri)
+            if server is None:
+                self.look_up()
+                return
+            self.servers = (server,)
+        self.attempt()
+
+    def look_up(self) -> None:
+        """Asks for the servers of the next hop. Raises as `set_out` does."""
         hop = next_hop(self.context.request, uri=self.target.uri, edits=self.edits)
         if type(hop) is not SipUri:
             # a tel URI that nothing turned into another: 404; any other scheme: 416 (RFC 3261 16.3 item 2)
@@ -108,15 +122,19 @@ class Branch:
         """The servers of the next hop; meanwhile all may be over."""
         self.servers = servers
         if self.final is None:
-            self.trying(self.attempt)
+            try:
+                self.attempt()
+            except (Unreachable, ParseError, ScriptError) as error:
+                self.not_sent(error)
 
     def attempt(self) -> None:
         """Sends to the first of the servers, or over the flow that is given. Raises as `send` does."""
-        self.datagrams = None
+        flow = self.flow
         if self.servers:
-            self.flow = self.context.core.transport.flow_to(*self.servers[0], self.domain, self.context.sent_by)
-        assert self.flow is not None
-        self.send(self.flow)
+            context, (transport, remote) = self.context, self.servers[0]
+            self.flow = flow = context.core.transport.flow_to(transport, remote, self.domain, context.sent_by)
+        assert flow is not None
+        self.send(flow)
 
     def next_server(self, blocked: float | None = BLOCK) -> bool:
         """After a failure, which blocks the server for so long: to the next one, if any, in a new transaction (4.3)."""
@@ -130,6 +148,7 @@ class Branch:
         if self.client is not None:
             self.client.user = None  # it lingers for retransmissions, but has nothing more to say
         self.progress = False
+        self.datagrams = None
         try:
             self.attempt()
         except Unreachable as error:
@@ -146,7 +165,8 @@ class Branch:
             return False
         if self.client is not None:
             self.client.user = None
-        self.client = None
+        self.client = self.datagrams = None
+        self.servers = ()
         self.progress = False
         following, *others = target.others
         following.others = others
@@ -168,23 +188,22 @@ class Branch:
         return True
 
     def send(self, flow: Flow) -> None:
-        core = self.context.core
-        forwarded, branch = self.forwarded(flow)
+        context = self.context
+        core = context.core
+        forwarded, branch = depart(context, self.target, flow, self.edits, self.breadth)
+        octets = bytes(forwarded)
         # A flow on which the target registered is kept: nothing else may reach it
-        if self.servers and flow.transport == "UDP":
-            stream = core.large.stream_for(bytes(forwarded), flow)
+        if len(octets) > MOST_OCTETS and self.servers and flow.transport == "UDP":
+            stream = core.large.stream_for(flow)
             if stream is not None:
                 self.datagrams = flow
                 self.flow = flow = stream
-                forwarded, branch = self.forwarded(flow)
-        if forwarded.method == "INVITE":
+                forwarded, branch = depart(context, self.target, flow, self.edits, self.breadth)
+                octets = bytes(forwarded)
+        if context.invite:
             self.restart_timer_c(TIMER_C, self.timer_c_fired)
-        client = core.transactions.send(forwarded, branch, flow, self, self.domain if self.servers else None)
+        client = core.transactions.send(forwarded, branch, flow, self, self.domain if self.servers else None, octets)
         self.client = client if self.flow is flow else self.client  # it may have failed at once: there is a next one
-
-    def forwarded(self, flow: Flow) -> tuple[Request, str]:
-        """The request as it leaves by `flow`, and the branch in its Via."""
-        return depart(self.context, self.target, flow, self.edits, self.breadth)
 
     def cancel(self, status: int | None = None) -> None:
         """Ends a pending branch: CANCEL after its first provisional (RFC 3261 9.1, 16.10).
@@ -215,25 +234,19 @@ class Branch:
         status = response.status
         context = self.context
         forget_cgi_fields(response.headers)
-        if status >= 200 and self.timer_c is not None:
-            self.timer_c.cancel()
         if status < 200:
             if not self.progress:
                 self.progress = True
-                if self.cancelled and context.request.method == "INVITE":
+                if self.cancelled and context.invite:
                     self.send_cancel()
             if status == 100:
                 return  # RFC 3261 16.7 item 5: never forwarded
             self.renewed = context.core.timers.now()
-        elif status == 503 and self.final is None:
-            if self.next_server(retry_after(response.headers.get("retry-after"))):
-                return
-            self.complain("answers 503", f"it answers {status} {response.reason}")
-        elif status in (408, 430) and self.final is None:
-            if self.next_flow(status):
-                return
-            if status == 430 and self.target.binding is not None:
-                self.local(480)  # RFC 5626 11.5: no endpoint should see a 430
+        else:
+            if self.timer_c is not None:
+                self.timer_c.cancel()
+                self.timer_c = None
+            if status in _OTHER_WAYS and self.final is None and self.other_way(response):
                 return
         try:
             shaped = upstream(response, context.upstream.ends)
@@ -244,6 +257,21 @@ class Branch:
             context.received(self, shaped or context.upstream.local(500), flow, shaped is None)
         elif shaped is not None and (self.final is None or 200 <= status < 300):
             context.received(self, shaped, flow, False)
+
+    def other_way(self, response: Response) -> bool:
+        """After a final response of this server or flow alone: to the next one (RFC 3263 4.3, RFC 5626 7)."""
+        status = response.status
+        if status == 503:
+            if self.next_server(retry_after(response.headers.get("retry-after"))):
+                return True
+            self.complain("answers 503", f"it answers {status} {response.reason}")
+            return False
+        if self.next_flow(status):
+            return True
+        if status == 430 and self.target.binding is not None:
+            self.local(480)  # RFC 5626 11.5: no endpoint should see a 430
+            return True
+        return False
 
     def failed(self, status: int, why: str) -> None:
         """The client transaction timed out (408) or could not send (503, 513): RFC 3261 16.7 and 16.9."""
@@ -293,8 +321,11 @@ class Branch:
 
     def close(self, status: int) -> None:
         """The branch has its final status; the context tells the hunt, by `leave`, when it has taken note of it."""
+        context = self.context
+        if self.final is None:
+            context.pending -= 1
         self.final = status
-        self.context.upstream.breadth.put_back(self.breadth)
+        context.upstream.breadth.put_back(self.breadth)
         if self.timer_c is not None and not (self.cancelled and self.progress):
             self.timer_c.cancel()
 
@@ -305,9 +336,9 @@ class Branch:
         self.hunt.branches = []
 
     def leave(self, status: int) -> None:
-        if not self.left:
-            self.left = True
-            self.hunt.closed(status)
+        """The hunt hears of the end, once."""
+        self.left = True
+        self.hunt.closed(status)
 
 
 def with_routes(edits: Edits, routes: tuple[str, ...]) -> Edits:

@@ -11,10 +11,11 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from sipcgi.engine.branch import Branch
+from sipcgi.engine.by_default import default_response, received_by_default
 from sipcgi.engine.hearing import deaf, success
 from sipcgi.engine.hunt import Hunt
 from sipcgi.engine.late_responses import LateResponses
-from sipcgi.engine.recursion import may_recurse, recurse
+from sipcgi.engine.recursion import may_recurse
 from sipcgi.engine.target import Reroute
 from sipcgi.engine.upstream import Server, Upstream
 from sipcgi.engine.waiting import WaitingEvents
@@ -37,6 +38,7 @@ from sipcgi.service import (
     TimerFired,
     WakeAfter,
 )
+from sipcgi.sip.lazy import lazy
 from sipcgi.sip.message import Request, Response
 from sipcgi.timerqueue import Timer
 
@@ -73,6 +75,10 @@ class RequestContext:
     """While actions are performed, what they set off at once (an unreachable target) waits in the queue."""
     cancelled = False
     released = False
+    pending = 0
+    """Branches without a final response."""
+    hunts = 0
+    """How many URIs it was proxied to."""
     wake: Timer | None = None
     token = ""
     tokens = 0
@@ -91,14 +97,21 @@ class RequestContext:
         """The flow that our own Route named for it (RFC 5626 5.3)."""
         self.sent_by = own.sent_by
         """The socket that it named (RFC 5658 3.2)."""
-        self.ours = "via" not in request.headers.names
+        self.ours = self.upstream.ends.ours
         """Whether it is a request of our own, which nobody sent to us."""
-        self.invite = request.method == "INVITE"
+        self.invite = self.upstream.invite
         self.branches: list[Branch] = []
-        self.responses = ResponseContext(self.invite, self.ours)
         self.queue = WaitingEvents()
-        self.answers: dict[str, Response] = {}
+
+    @lazy
+    def responses(self) -> ResponseContext:
+        """The final responses that wait for others."""
+        return ResponseContext(self.invite, self.ours)
+
+    @lazy
+    def answers(self) -> dict[str, Response]:
         """Responses by their token (RFC 3050 5.5.1.16)."""
+        return {}
 
     # What comes in
 
@@ -106,45 +119,33 @@ class RequestContext:
         """The request itself."""
         self.service = service
         self.default = default
-        event = RequestReceived(self.request, Situation())
-        if service is not None:
-            self.post(event, None)
-            return
-        self.perform(event, None, ())
-        self.drain()
+        self.post(RequestReceived(self.request), None)
 
     def received(self, branch: Branch, response: Response, flow: Flow | None, local: bool) -> None:
         """A response of a branch, in the shape in which it would go upstream; not a 100."""
+        if self.service is None and not self.performing:
+            received_by_default(self, branch, response)
+            return
         status = response.status
         if self.upstream.repeated(response) or (self.running_for is not None and self.waits(branch, response)):
             return  # a repeated 2xx runs no script
         token = ""
         if self.service is not None:
             if status < 300 and self.tokens >= MOST_RESPONSES:
-                self.default_response(branch, response)
+                default_response(self, branch, response)
                 return
             self.tokens += 1
             token = f"{self.token}.{self.tokens}"
             self.answers[token] = response
         if status >= 200:
             self.responses.add(response)
-        if not (redirects := may_recurse(self, branch, response)):
+        if not may_recurse(self, branch, response):
             self.leave_hunt(branch)
-        if self.service is None and not self.performing:
-            self.performing = True
-            try:
-                self.default_response(branch, response)
-            finally:
-                self.performing = False
-            if redirects:
-                self.leave_hunt(branch)
-            self.drain()
-            return
         relay = branch.hunt.relay
-        event = ResponseReceived(response, token, relay.request_token, branch.target.uri, local, flow, Situation())
+        event = ResponseReceived(response, token, relay.request_token, branch.target.uri, local, flow)
         if self.running is not None and status >= 200:
             for overtaken in self.queue.overtaken(branch):  # they take their default action
-                self.default_response(branch, overtaken.response)
+                default_response(self, branch, overtaken.response)
         self.post(event, branch)
 
     def waits(self, branch: Branch, response: Response) -> bool:
@@ -175,12 +176,12 @@ class RequestContext:
             self.queue.appendleft(self.running_for)  # type: ignore[arg-type]
         self.cancel_branches()
         if self.service is not None:
-            self.queue.append((Cancelled(request, Situation()), None))
+            self.queue.append((Cancelled(request), None))
         self.drain()
 
     def acknowledged(self, request: Request, flow: Flow) -> None:
         """The ACK of a 2xx that the service itself gave (RFC 3050 5.11.1)."""
-        self.post(AckReceived(request, flow, Situation()), None)
+        self.post(AckReceived(request, flow), None)
 
     def call_off_wake(self) -> None:
         if self.wake is not None:
@@ -189,7 +190,7 @@ class RequestContext:
 
     def woken(self) -> None:
         self.wake = None
-        self.post(TimerFired(Situation()), None)
+        self.post(TimerFired(), None)
 
     # Whose turn it is: one decision at a time, messages wait in order (RFC 3050 5.3)
 
@@ -214,8 +215,7 @@ class RequestContext:
             self.perform(event, branch, ())
             return
         generated = 0 if self.caller is None else self.caller.pending
-        event.situation.pending = generated + sum(1 for one in self.branches if one.final is None)
-        event.situation.best = self.responses.status
+        event.situation = Situation(generated + self.pending, self.responses.status)
         decision = service.decide(event)
         if type(event) is Cancelled:  # advisory, and the last run (RFC 3050 5.10): nothing waits for it
             if type(decision) is Pending:
@@ -254,7 +254,7 @@ class RequestContext:
                 if type(event) is RequestReceived:
                     pending = self.perform_default(event)
                 elif type(event) is ResponseReceived and branch is not None:
-                    self.default_response(branch, event.response)
+                    default_response(self, branch, event.response)
         finally:
             self.performing = False
         if branch is not None:
@@ -307,23 +307,9 @@ class RequestContext:
                 return
         self.answer(event.response)
 
-    def default_response(self, branch: Branch, response: Response) -> None:
-        """RFC 3261 16.7 items 5 and 10: what is forwarded at once; `settle` does the rest."""
-        status = response.status
-        if status < 200:
-            self.upstream.progress(response)
-        elif status < 300:
-            self.answer(response)
-        elif status >= 600:
-            self.cancel_branches()
-        else:
-            recurse(self, branch, response)
-
     def settle(self) -> None:
         """Sends the best response once everything has ended (RFC 3261 16.7 item 6)."""
-        if self.running is not None or self.performing or self.queue or self.wake is not None:
-            return
-        if None in [branch.final for branch in self.branches]:
+        if self.pending or self.running is not None or self.performing or self.queue or self.wake is not None:
             return
         if self.caller is not None and not self.cancelled and self.caller.waits():
             return
@@ -345,7 +331,8 @@ class RequestContext:
 
     def cancel_branches(self) -> None:
         for branch in self.branches:
-            branch.hunt.stop()
+            if not branch.hunt.stopped:
+                branch.hunt.stop()
             if branch.final is None:
                 branch.cancel()
 
@@ -366,6 +353,7 @@ class RequestContext:
             return
         groups = self.core.locations.targets(action, self.request, self.initial, self.way, reroute)
         self.record.targets.append(action.uri)
+        self.hunts += 1
         Hunt(self, action, groups).next_group()
 
     def forward_response(self, action: ForwardResponse, event: Event) -> None:
@@ -385,16 +373,18 @@ class RequestContext:
         """Nothing is pending any more. What lingers is small, so the parts let go of each other."""
         if self.released:
             return
-        self.upstream.note()
-        successes = self.upstream.successes
+        upstream = self.upstream
+        upstream.note()
+        successes = upstream.successes
         if self.service is not None and successes and not self.cancelled and self.service.listening():
             return  # a further 2xx may still want the script
         self.released = True
         if self.caller is not None:
             self.caller.left()
-        late = LateResponses(self.server, successes, self.upstream.ends) if successes else None
+        late = LateResponses(self.server, successes, upstream.ends) if successes else None
         for branch in self.branches:
             branch.release(late)
         self.branches = []
-        self.answers = {}
-        self.service = self.default = self.reroute = None
+        if self.default is not None:
+            self.answers = {}
+            self.service = self.default = self.reroute = None

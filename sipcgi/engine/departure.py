@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sipcgi.dialog.dialog import REFRESHES_TARGET
-from sipcgi.dialog.token import Sides
+from sipcgi.dialog.token import NO_FLOWS, Sides
 from sipcgi.errors import ParseError
 from sipcgi.flow import Flow
 from sipcgi.proxy.edits import after_vias
@@ -30,8 +30,10 @@ def depart(context: RequestContext, target: Target, flow: Flow, edits: Edits, br
     core, request = context.core, context.request
     if context.ours:
         return set_out(core, request, target, flow, edits)
-    branch = core.ids.branch(context.upstream.loop_hash())
-    via = f"SIP/2.0/{flow.transport} {core.transport.sent_by(flow)};branch={branch};rport"
+    upstream = context.upstream
+    branch = core.ids.branch(upstream.second or upstream.loop_hash())
+    sent_by = core.transport.sent_by(flow)
+    via = f"SIP/2.0/{flow.transport} {sent_by};branch={branch};rport"
     # 16.6 item 4: in a dialog too, for a side that has lost its state
     if request.method not in MAKES_DIALOG:
         forwarded = forward(request, uri=target.uri, via=via, edits=edits, breadth=breadth)
@@ -39,9 +41,12 @@ def depart(context: RequestContext, target: Target, flow: Flow, edits: Edits, br
             add_path(context, forwarded, flow, edits)
         return forwarded, branch
     # 5.3: what comes in the dialog goes to each side over the flow by which it was reached
-    sides = Sides(flow_of_caller(context), target.flow and flow)
+    caller = flow_of_caller(context)
+    sides = NO_FLOWS if caller is None and target.flow is None else Sides(caller, target.flow and flow)
     name = core.token_key.mint(request.call_id, request.from_.tag or "", sides)
-    ours, theirs = hops(context, name, flow)
+    ours = theirs = hop(name, sent_by, flow)
+    if context.flow[:2] != flow[:2]:
+        theirs = hop(name, core.transport.sent_by(context.flow), context.flow)
     forwarded = forward(request, uri=target.uri, via=via, record_route=ours, edits=edits, breadth=breadth)
     if theirs != ours:
         # 16.6 item 4, RFC 5658: each side gets the name by which it reaches us; ours, not one that a script printed
@@ -69,13 +74,6 @@ def own_contact(core: Core, flow: Flow, *, secure: bool) -> str:
     return f"<{'sips' if secure else 'sip'}:{core.transport.sent_by(flow)}{over(flow)}>"
 
 
-def hops(context: RequestContext, name: str, flow: Flow) -> tuple[str, str]:
-    """What leads back to us from the side of `flow`, and from that of the client."""
-    transport, arrival = context.core.transport, context.flow
-    ours = hop(name, transport.sent_by(flow), flow)
-    return ours, ours if arrival[:2] == flow[:2] else hop(name, transport.sent_by(arrival), arrival)
-
-
 def secured(value: str, uri: str) -> str:
     """16.6 item 4: a SIPS URI, where the Request-URI is one."""
     return value.replace("<sip:", "<sips:") if uri[:5].lower() == "sips:" else value
@@ -83,6 +81,8 @@ def secured(value: str, uri: str) -> str:
 
 def hop(name: str, sent_by: str, flow: Flow) -> str:
     """The value that leads back to our end of a flow."""
+    if flow.transport == "UDP":
+        return f"<sip:{name}@{sent_by};lr>"
     return f"<sip:{name}@{sent_by};lr{over(flow)}>"
 
 
@@ -116,7 +116,9 @@ def add_path(context: RequestContext, forwarded: Request, flow: Flow, edits: Edi
         return
     if "path" in edits.remove or edits.sets("path"):
         return
-    ours, theirs = hops(context, context.core.token_key.path(context.flow), flow)
+    transport, arrival = context.core.transport, context.flow
+    name = context.core.token_key.path(arrival)
+    ours, theirs = hop(name, transport.sent_by(flow), flow), hop(name, transport.sent_by(arrival), arrival)
     names = forwarded.headers.names
     at = names.index("path") if "path" in names else names.index("max-forwards")
     for value in (ours,) if theirs == ours else (theirs, ours):

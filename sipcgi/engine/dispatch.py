@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from sipcgi.cgi.metavars import forget_cgi_fields
 from sipcgi.cgi.routes import Route
+from sipcgi.engine.by_default import pass_on
 from sipcgi.engine.cgi_service import CgiService
 from sipcgi.engine.context import RequestContext
 from sipcgi.engine.location_service import DefaultRoute, InAnsweredDialog
@@ -19,7 +20,7 @@ from sipcgi.engine.own_route import NOTHING, OwnRoute, own_route
 from sipcgi.engine.policy import Choice, Policy
 from sipcgi.engine.registrar_service import RegistrarService
 from sipcgi.engine.response_failover import ResponseFailover
-from sipcgi.engine.stateless import pass_on
+from sipcgi.engine.stateless import send_on
 from sipcgi.engine.upstream import access_record
 from sipcgi.errors import ParseError, Refused, Unreachable
 from sipcgi.flow import Flow
@@ -68,51 +69,49 @@ class Dispatch:
         """A new request, other than ACK and CANCEL."""
         try:
             forget_cgi_fields(request.headers)
-            self.validate(request)
-            found = preprocess(request, self.core.locations.domains.hold)
+            core = self.core
+            try:
+                validate(request)
+            except Refused as refusal:
+                if refusal.status != 483 or not self.ends_here(request):
+                    raise
+            found = preprocess(request, core.locations.domains.hold)
             request = found.request
-            if is_loop(request, self.is_our_via):
+            if not request.headers.one_via and is_loop(request, self.is_our_via):
                 raise Refused(482)
-            own = own_route(self.core, found, flow)
-            if not own.in_dialog and (leg := self.core.originated.find(request)) is not None:
-                self.in_called_dialog(leg, request, flow, server)
-                return
-            if not own.in_dialog and self.core.answered.holds(request):
-                self.in_answered_dialog(request, flow, server)
-                return
-            if self.stopping and not own.in_dialog:
-                raise Refused(503)
-            self.begin(request, flow, server, own)
+            own = own_route(core, found, flow) if found.tokens else NOTHING
+            if own.in_dialog or not self.in_own_dialog(request, flow, server):
+                self.begin(request, flow, server, own)
         except Refused as refusal:
             self.refuse(request, flow, server, refusal)
         except ParseError as error:
             self.refuse(request, flow, server, Refused(error.status, f"Bad {error.header or 'Request'}"))
 
-    def validate(self, request: Request) -> None:
-        """RFC 3261 16.3; Max-Forwards counts only for what would be forwarded."""
-        try:
-            validate(request)
-        except Refused as refusal:
-            if refusal.status != 483:
-                raise
-            uri = request.target
-            if type(uri) is not SipUri or uri.user is not None or not self.core.locations.domains.hold(uri):
-                raise
+    def ends_here(self, request: Request) -> bool:
+        """Whether it is for the server itself: Max-Forwards counts only for what would be forwarded (RFC 3261 16.3)."""
+        uri = request.target
+        return type(uri) is SipUri and uri.user is None and self.core.locations.domains.hold(uri)
 
     def begin(
         self, request: Request, flow: Flow, server: Server, own: OwnRoute, outer: RequestContext | None = None
     ) -> None:
-        in_dialog = own.in_dialog
-        may_relay = self.policy.may_relay(flow.remote.host)
-        if not in_dialog and not may_relay:
+        in_dialog, policy, locations = own.in_dialog, self.policy, self.core.locations
+        host = flow.remote.host
+        may_relay = in_dialog or policy.may_relay(host)
+        if not may_relay:
             request = strip_routes(request)
-        choice = self.policy.choose(request, flow.remote.host, in_dialog, self.core.locations.domains.hold)
-        new = outer is None and not in_dialog
-        if choice is not None and new and self.policy.scripts.host.full(choice.route.script):
-            raise self.core.overload.refusal(f"too many runs of {choice.route.script}")
+        choice = None
+        if not in_dialog or policy.any_in_dialog:
+            choice = policy.choose(request, host, in_dialog, locations.domains.hold)
+            new = outer is None and not in_dialog
+            if choice is not None and new and policy.scripts.host.full(choice.route.script):
+                raise self.core.overload.refusal(f"too many runs of {choice.route.script}")
         # Only a registrar, and who heard of it there, can know the token of a flow: it opens that one way
         may_relay = may_relay or own.flow is not None
-        default = DefaultRoute(self.core.locations, self.registrar, flow, may_relay=may_relay, in_dialog=in_dialog)
+        uri = request.target
+        default = None
+        if choice is not None or not may_relay or type(uri) is not SipUri or locations.responsible(uri):
+            default = DefaultRoute(locations, self.registrar, flow, may_relay, in_dialog)
         self.start(request, flow, server, choice, default, own, outer)
 
     def reroute(self, outer: RequestContext, request: Request, server: Server) -> None:
@@ -125,11 +124,12 @@ class Dispatch:
         flow: Flow,
         server: Server,
         choice: Choice | None,
-        default: Service,
+        default: Service | None,
         own: OwnRoute,
         outer: RequestContext | None = None,
         leg: Leg | None = None,
     ) -> None:
+        """Without a choice and a default it is for somebody else, and goes where its URI says."""
         record = access_record(request, str(flow.remote), request.call_id)
         record.route = "dialog" if own.in_dialog else "default"
         context = RequestContext(self.core, server, request, flow, record, own)
@@ -137,6 +137,9 @@ class Dispatch:
         if outer is not None:
             context.depth = outer.depth + 1
             context.upstream.share(outer.upstream)
+        if default is None:
+            pass_on(context)
+            return
         service = None
         if choice is not None:
             context.reroute = self.reroute if choice.route.reroute else None
@@ -159,6 +162,19 @@ class Dispatch:
 
     def is_our_via(self, via: Via) -> bool:
         return self.core.transport.is_ours(via.host.strip("[]").lower(), via.port)
+
+    def in_own_dialog(self, request: Request, flow: Flow, server: ServerTransaction) -> bool:
+        """Whether it is in a dialog of which the server itself is one side, which was handled. Raises Refused."""
+        core = self.core
+        if core.originated.legs and (leg := core.originated.find(request)) is not None:
+            self.in_called_dialog(leg, request, flow, server)
+            return True
+        if core.answered.dialogs and core.answered.holds(request):
+            self.in_answered_dialog(request, flow, server)
+            return True
+        if self.stopping:
+            raise Refused(503)
+        return False
 
     def in_answered_dialog(self, request: Request, flow: Flow, server: ServerTransaction) -> None:
         """A request in the dialog of a script's own 2xx; a route or a script named after the method may want it."""
@@ -192,14 +208,21 @@ class Dispatch:
         core = self.core
         try:
             forget_cgi_fields(request.headers)
-            if core.answered.acknowledged(request, flow) or core.overload.acknowledged(request):
+            if core.answered.dialogs and core.answered.acknowledged(request, flow):
+                return
+            if core.overload.acknowledged(request):
                 return
             validate(request)
             found = preprocess(request, core.locations.domains.hold)
             request = found.request
-            own = own_route(core, found, flow)
-            if own.in_dialog or self.policy.may_relay(flow.remote.host):
-                targets = core.locations.targets(Relay(request.uri), request, not own.in_dialog, own.flow)
-                pass_on(core, request, targets[0][0], own.sent_by)
+            own = own_route(core, found, flow) if found.tokens else NOTHING
+            if not (own.in_dialog or self.policy.may_relay(flow.remote.host)):
+                return
+            uri = request.target
+            if type(uri) is SipUri and core.locations.responsible(uri):
+                target = core.locations.targets(Relay(request.uri), request, not own.in_dialog, own.flow)[0][0]
+            else:
+                target = core.locations.elsewhere(request, not own.in_dialog, own.flow)
+            send_on(core, request, target, own.sent_by)
         except (Refused, ParseError):
             return  # nothing answers an ACK

@@ -32,7 +32,7 @@ class Hunt:
         self.groups = groups
         self.branches: list[Branch] = []
         """Those of the current group."""
-        if context.invite and context.initial and groups[0][0].binding is not None:
+        if groups and context.invite and context.initial and groups[0][0].binding is not None:
             context.core.locations.watch(self)
         if relay.timeout is not None:
             self.expiry = context.core.timers.start(relay.timeout, self.expired)
@@ -42,27 +42,42 @@ class Hunt:
         if self.groups:
             self.start(self.groups.pop(0))
             return
-        self.cease_watching()
+        if self.watched:
+            self.cease_watching()
         if self.expiry is not None:
             self.expiry.cancel()
             self.expiry = None
 
     def start(self, group: list[Target]) -> None:
         """Tries all of them now, besides what is still pending of the group before."""
+        context = self.context
         group, shares = self.within_breadth(group)
         started = [branch_to(self, target, share) for target, share in zip(group, shares, strict=True)]
-        if self.branches:
-            self.branches = [branch for branch in self.branches if branch.final is None]
-        self.branches += started
+        self.branches = [branch for branch in self.branches if branch.final is None] + started
         self.open += len(started)
-        self.context.branches.extend(started)
-        self.lose_patience()
+        context.branches += started
+        context.pending += len(started)
+        if self.patience is not None:
+            self.lose_patience()
         if self.groups:
-            seconds = self.context.core.locations.group_timeout(self.relay)
+            seconds = context.core.locations.group_timeout(self.relay)
             if seconds is not None:
-                self.patience = self.context.core.timers.start(seconds, self.group_over)
+                self.patience = context.core.timers.start(seconds, self.group_over)
         for branch in started:
             branch.start()
+
+    def start_alone(self, target: Target) -> None:
+        """The same for the only target of a context to which no script adds any: it may have all of the breadth."""
+        context = self.context
+        breadth = context.upstream.breadth
+        if not breadth.available:
+            target = Target(target.uri, failure=440)
+        branch = Branch(self, target, breadth.available)
+        breadth.available = 0
+        self.branches.append(branch)
+        context.branches.append(branch)
+        self.open = context.pending = 1
+        branch.start()
 
     def recurse(self, groups: list[list[Target]]) -> None:
         """Further targets in the place of one that has redirected (RFC 3261 16.7 item 4)."""
@@ -72,8 +87,8 @@ class Hunt:
     def within_breadth(self, group: list[Target]) -> tuple[list[Target], list[int]]:
         """The targets that may be tried at once, with the Max-Breadth of each (RFC 5393 5.3.3).
 
-        A group that is too wide is tried one after the other; nothing left at all is a 440. A script may add branches
-        while these are pending, so not all is given away: 5.3.3 leaves the distribution to us.
+        A group that is too wide is tried one after the other; nothing left at all is a 440. A script or another hunt
+        may add branches while these are pending, so not all is given away: 5.3.3 leaves the distribution to us.
         """
         breadth = self.context.upstream.breadth
         if group[0].reroute is not None:
@@ -84,35 +99,34 @@ class Hunt:
             self.groups[:0] = [[target] for target in group[1:]]
             group = group[:1]
         keep = 0
-        if self.context.service is not None:
+        if self.context.service is not None or self.context.hunts > 1:
             keep = breadth.available - len(group) * max(1, breadth.available // 8)
         return group, breadth.take(len(group), keep=keep)
 
     def closed(self, status: int) -> None:
         """A branch has ended; after a 2xx or 6xx nothing more is tried (RFC 3261 16.7 item 5)."""
         self.open -= 1
-        if 200 <= status < 300 or status >= 600:
+        if (status < 300 or status >= 600) and not self.stopped:
             self.stop()
-        if not self.open:
+        if not self.open and (self.groups or self.watched or self.expiry is not None):
             self.next_group()
 
     def stop(self) -> None:
         """What is pending goes on, and nothing comes after it."""
-        if self.stopped:
-            return
         self.stopped = True
         self.groups = []
-        self.lose_patience()
-        self.cease_watching()
+        if self.patience is not None:
+            self.lose_patience()
+        if self.watched:
+            self.cease_watching()
 
     def cease_watching(self) -> None:
-        if self.watched:
-            self.context.core.locations.late.forget(self)
+        self.context.core.locations.late.forget(self)
 
     def lose_patience(self) -> None:
-        if self.patience is not None:
-            self.patience.cancel()
-            self.patience = None
+        assert self.patience is not None
+        self.patience.cancel()
+        self.patience = None
 
     def group_over(self) -> None:
         """The time of a group is over: the next one is tried instead. A 2xx that crosses the CANCEL still wins."""
@@ -131,7 +145,8 @@ class Hunt:
         for branch in pending:
             branch.cancel(408)
         for branch in pending[1:]:
-            branch.leave(408)
+            if not branch.left:
+                branch.leave(408)
         if pending:
             self.context.received(pending[0], self.context.upstream.local(408), None, True)
 

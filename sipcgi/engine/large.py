@@ -27,10 +27,8 @@ class LargeRequests:
         self.refused: dict[HostPort, float] = {}
         """Until when, by peer."""
 
-    def stream_for(self, request: bytes, flow: Flow) -> Flow | None:
-        """The way that a request must take instead of the UDP `flow`; None: it may take that one."""
-        if len(request) <= MOST_OCTETS:
-            return None
+    def stream_for(self, flow: Flow) -> Flow | None:
+        """The way that a request of more than MOST_OCTETS must take instead of the UDP `flow`; None: that one."""
         until = self.refused.get(flow.remote)
         if until is not None:
             if until > self.timers.now():

@@ -13,7 +13,7 @@ from sipcgi.auth.digest import FIELDS
 from sipcgi.dialog.dialog import REFRESHES_TARGET, Dialog
 from sipcgi.engine.outgoing import Outgoing
 from sipcgi.engine.own_route import OwnRoute
-from sipcgi.engine.stateless import pass_on
+from sipcgi.engine.stateless import send_on
 from sipcgi.errors import ParseError
 from sipcgi.flow import Flow
 from sipcgi.service import Edits, Relay
@@ -87,7 +87,7 @@ class Leg:
         core = self.calls.core
         with suppress(ParseError):
             targets = core.locations.targets(Relay(ack.uri), ack, False, self.flow)
-            pass_on(core, ack, targets[0][0], "")
+            send_on(core, ack, targets[0][0], "")
 
     def hang_up(self) -> None:
         """Ends it, whatever its state: CANCEL, or ACK and BYE (9.1, 15.1.1)."""

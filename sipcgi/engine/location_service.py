@@ -61,7 +61,7 @@ class LocationService:
         routed = "route" in request.headers.names and "route" not in action.edits.remove
         if routed and (not initial or action.uri == request.uri):
             return [[Target(action.uri)]]  # the Route of a caller who may relay
-        if action.edits.sets("route"):
+        if action.edits.headers and action.edits.sets("route"):
             return [[Target(action.uri)]]  # the script names the next hop, and keeps the URI
         if flow is not None and initial and action.uri == request.uri:
             return [[Target(action.uri, flow=flow, lost=430)]]  # RFC 5626 5.3.1
@@ -73,6 +73,17 @@ class LocationService:
         if reroute is not None:
             return [[Target(action.uri, reroute=reroute)]]
         return self.users(uri, request) or [[Target(action.uri, failure=480)]]
+
+    def elsewhere(self, request: Request, initial: bool, flow: Flow | None) -> Target:
+        """The same for the URI that a request came with, which is not ours, and whose route set nobody changes."""
+        uri = request.target
+        if type(uri) is not SipUri or "route" in request.headers.names:
+            return Target(request.uri)
+        if not initial:
+            return self.reachable.in_dialog(request.uri, uri, request, flow)
+        if flow is not None:
+            return Target(request.uri, flow=flow, lost=430)  # RFC 5626 5.3.1
+        return self.reachable.way(request.uri, uri, request)
 
     def users(self, uri: SipUri, request: Request) -> list[list[Target]]:
         """All that a URI of ours leads to, by q."""
@@ -112,8 +123,9 @@ class LocationService:
     def contacts(self, uri: SipUri) -> tuple[list[Binding], list[SipUri]]:
         """What a URI of ours leads to: registered contacts, each once (RFC 3261 16.5), and URIs that are not ours."""
         bindings, others = self._behind(self.domains.ends(uri))
-        if not (bindings or others or self.domains.aliases.find(uri)):
-            bindings, others = self._behind(self.domains.aliases.catch_all(uri, self.domains.hold))
+        aliases = self.domains.aliases
+        if aliases.entries and not (bindings or others or aliases.find(uri)):
+            bindings, others = self._behind(aliases.catch_all(uri, self.domains.hold))
         if uri.scheme == "sips":  # RFC 5630 5.3: who registered no SIPS contact cannot be called by a SIPS URI
             bindings = [binding for binding in bindings if binding.uri[:5].lower() == "sips:"]
             others = [other for other in others if other.scheme == "sips"]
@@ -156,13 +168,13 @@ class DefaultRoute(Default):
     __slots__ = ("flow", "in_dialog", "locations", "may_relay", "registrar")
 
     def __init__(
-        self, locations: LocationService, registrar: RegistrarService, flow: Flow, *, may_relay: bool, in_dialog: bool
+        self, locations: LocationService, registrar: RegistrarService, flow: Flow, may_relay: bool, in_dialog: bool
     ) -> None:
         self.locations = locations
         self.registrar = registrar
         self.flow = flow
         self.in_dialog = in_dialog
-        self.may_relay = may_relay or in_dialog
+        self.may_relay = may_relay
 
     def decide(self, event: Event) -> Sequence[Action] | Pending:
         assert type(event) is RequestReceived

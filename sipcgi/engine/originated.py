@@ -26,7 +26,6 @@ from sipcgi.service import (
     Reply,
     RequestReceived,
     ResponseReceived,
-    Situation,
 )
 from sipcgi.sip.build import MAKES_DIALOG
 from sipcgi.sip.message import Request, Response
@@ -54,8 +53,6 @@ class Originated:
 
     def find(self, request: Request) -> Leg | None:
         """The dialog that a request of a peer belongs to; another one's tag belongs to none (RFC 3261 12.2.2)."""
-        if not self.legs:
-            return None
         leg = self.legs.get((request.call_id, request.to.tag or ""))
         if leg is None or (leg.dialog is not None and leg.dialog.remote_tag != (request.from_.tag or "")):
             return None
@@ -230,7 +227,7 @@ class Caller:
         context.tokens += 1
         name = f"{context.token}.{context.tokens}"
         uri, local = outgoing.request.uri, flow is None
-        context.post(ResponseReceived(response, name, token, uri, local, flow, Situation(), generated=True), None)
+        context.post(ResponseReceived(response, name, token, uri, local, flow, generated=True), None)
 
 
 class Heard:

@@ -29,11 +29,9 @@ NOTHING = OwnRoute(False, None)
 
 
 def own_route(core: Core, found: Preprocessed, arrival: Flow) -> OwnRoute:
-    """Of a request that came over `arrival`. Raises Refused: 403 for a token of a Path that is not ours, 430 for one
-    whose flow is gone (RFC 5626 5.3.1).
+    """Of a request with such entries that came over `arrival`. Raises Refused: 403 for a token of a Path that is not
+    ours, 430 for one whose flow is gone (RFC 5626 5.3.1).
     """
-    if not found.tokens:
-        return NOTHING
     request, key = found.request, core.token_key
     to_tag = request.to.tag
     if to_tag is not None:
@@ -42,7 +40,8 @@ def own_route(core: Core, found: Preprocessed, arrival: Flow) -> OwnRoute:
         for token in found.tokens:
             if key.valid(token, call_id, from_tag, to_tag):
                 in_dialog = True
-                flow = key.flow(token, call_id, from_tag) or flow  # the last one is the nearest to the other side
+                if "." in token:
+                    flow = key.flow(token, call_id, from_tag) or flow  # the last one is the nearest to the other side
         if in_dialog:
             return OwnRoute(True, flow, found.sent_by)
     try:

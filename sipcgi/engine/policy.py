@@ -42,21 +42,16 @@ class Policy:
 
     def choose(self, request: Request, source: str, in_dialog: bool, is_ours: Ours) -> Choice | None:
         """First match of the routes, then the file names (contract: a request that no route matches)."""
-        if in_dialog and not self.any_in_dialog:
-            return None
         route = self.routes.choose(request, source, in_dialog=in_dialog)
         if route is not None:
             number = next(number for number, one in enumerate(self.routes.routes) if one is route)
             return Choice(route, f"routes.{number}")
         if in_dialog:
             return None
-        uri = request.target
-        own = request.method == "OPTIONS" and type(uri) is SipUri and uri.user is None and is_ours(uri)
-        for stem in fallback_names(request.method, own_options=own):
-            path = self.scripts.directory.find(stem)
-            if path is not None:
-                return self.by_name(os.path.basename(path))
-        return None
+        method, uri = request.method, request.target
+        own = method == "OPTIONS" and type(uri) is SipUri and uri.user is None and is_ours(uri)
+        path = self.scripts.directory.find(*fallback_names(method, own))
+        return None if path is None else self.by_name(os.path.basename(path))
 
 
 def is_within(host: str, networks: Sequence[Network]) -> bool:

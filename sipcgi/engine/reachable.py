@@ -110,6 +110,8 @@ class Reachable:
             to = request.to.uri
             aor = to.aor if type(to) is SipUri else ""
             mine = [one for owner, one in found if owner == aor and not self.ended(one)]
+        elif flow is None:
+            return Target(text)
         secure = uri.scheme != "sips" or (flow is not None and flow.transport in _SECURE)
         usable = flow is not None and secure and self.is_open(flow)
         if usable and (not mine or any(one.flow == flow for one in mine)):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from sipcgi.engine.large import MOST_OCTETS
 from sipcgi.engine.servers import domain, find_servers
 from sipcgi.errors import ParseError, Unreachable
 from sipcgi.flow import Flow
@@ -19,16 +20,28 @@ if TYPE_CHECKING:
     from sipcgi.net.resolver import Target as Server
 
 
-def pass_on(core: Core, request: Request, target: Target, sent_by: str) -> None:
+def send_on(core: Core, request: Request, target: Target, sent_by: str) -> None:
     """Sends it on, from the socket of `sent_by`; what cannot be sent is dropped, for nothing answers an ACK.
 
     Raises ParseError.
     """
     if target.failure is not None:
         return
-    if target.flow is not None:
-        transmit(core, request, target, target.flow)
+    flow = target.flow
+    try:
+        if flow is None:
+            server = None if "route" in request.headers.names else core.resolver.direct(target.uri)
+            if server is None:
+                look_up(core, request, target, sent_by)
+                return
+            flow = core.transport.flow_to(server[0], server[1], "", sent_by)
+        transmit(core, request, target, flow)
+    except Unreachable:
         return
+
+
+def look_up(core: Core, request: Request, target: Target, sent_by: str) -> None:
+    """Sends it to the first of the servers of the next hop."""
     hop = next_hop(request, uri=target.uri)
     if type(hop) is not SipUri:
         return
@@ -41,14 +54,14 @@ def pass_on(core: Core, request: Request, target: Target, sent_by: str) -> None:
 
 
 def transmit(core: Core, request: Request, target: Target, flow: Flow) -> None:
-    octets = bytes(stamped(core, request, target, flow))
+    octets = stamped(core, request, target, flow)
     # RFC 3261 18.1.1; when the connection fails the ACK is lost, but the next one, for the repeated 2xx, is a datagram
-    if target.flow is None and flow.transport == "UDP" and (stream := core.large.stream_for(octets, flow)):
-        flow = stream
-        octets = bytes(stamped(core, request, target, flow))
+    if len(octets) > MOST_OCTETS and target.flow is None and flow.transport == "UDP":
+        flow = core.large.stream_for(flow) or flow
+        octets = stamped(core, request, target, flow)
     core.transport.send(octets, flow)
 
 
-def stamped(core: Core, request: Request, target: Target, flow: Flow) -> Request:
+def stamped(core: Core, request: Request, target: Target, flow: Flow) -> bytes:
     via = f"SIP/2.0/{flow.transport} {core.transport.sent_by(flow)};branch={core.ids.branch()};rport"
-    return forward(request, uri=target.uri, via=via)
+    return bytes(forward(request, uri=target.uri, via=via))

@@ -5,23 +5,23 @@ What lingers keeps its key and the octets of its last response, nothing else.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
+from sipcgi.engine.steps import Performer, Steps, steps
 from sipcgi.errors import Oversized, Unreachable
 from sipcgi.flow import Flow
 from sipcgi.sip import build
 from sipcgi.sip.message import Request, Response
-from sipcgi.timerqueue import Timer
+from sipcgi.timerqueue import Timer, TimerQueue
 from sipcgi.transaction.effects import Effect
-from sipcgi.transaction.invite_client import InviteClient
-from sipcgi.transaction.invite_server import InviteServer
+from sipcgi.transaction.invite_client import INVITE_CLIENT
+from sipcgi.transaction.invite_server import INVITE_SERVER
 from sipcgi.transaction.key import ClientKey, ServerKey
-from sipcgi.transaction.machine import Input, Machine, State, response_input
-from sipcgi.transaction.noninvite_client import NonInviteClient
-from sipcgi.transaction.noninvite_server import NonInviteServer
-from sipcgi.transaction.timers import FIRES
+from sipcgi.transaction.machine import Input, State
+from sipcgi.transaction.noninvite_client import NONINVITE_CLIENT
+from sipcgi.transaction.noninvite_server import NONINVITE_SERVER
+from sipcgi.transaction.timers import Timers
 
 if TYPE_CHECKING:
     from sipcgi.engine.transactions import Transactions
@@ -45,36 +45,37 @@ class ServerUser(Protocol):
         """A 100 was sent, for the user took its time."""
 
 
-Performer = Callable[[Any, Effect, Request | Response | None], None]
-
-
 class Transaction:
-    """What both sides share: the machine, its two timers, and how effects are performed."""
+    """What both sides share: the place in the table, the two timers, and how effects are performed."""
 
     __slots__ = (
-        "acknowledgement", "delays", "flow", "interval", "last", "layer", "machine", "resend", "timeout", "trouble",
+        "flow", "interval", "last", "layer", "request", "resend", "state", "steps", "timeout", "trouble",
     )  # fmt: skip
 
-    machine: Machine
-    performers: ClassVar[dict[Effect, Performer]]
+    flow: Flow
+    layer: Transactions
+    request: Request | None
+    steps: Steps
+    state: State
+    last: bytes
+    """The octets that are sent again."""
+    resend: Timer | None
+    interval: float
+    """Of `resend`."""
+    timeout: Timer | None
+    trouble: tuple[int, str]
+    """What could not be sent is told as: a status, and why (RFC 3261 16.9)."""
 
-    def __init__(self, layer: Transactions, flow: Flow) -> None:
-        self.layer = layer
-        self.flow = flow
-        self.delays = (layer.datagram if flow.transport == "UDP" else layer.stream).delays
-        self.last = b""
-        self.acknowledgement = b""
-        self.resend: Timer | None = None
-        self.timeout: Timer | None = None
-        self.interval = 0.0
-        self.trouble = (503, "")
-        """What could not be sent is told as: a status, and why (RFC 3261 16.9)."""
+    def begin(self) -> None:
+        """The arrow into the first state."""
+        for perform in self.steps.entry:
+            perform(self, None)
 
     def step(self, happened: Input, message: Request | Response | None = None) -> None:
-        """One row of the table. `message` is what came with the input."""
-        performers = self.performers
-        for effect in self.machine.step(happened):
-            performers[effect](self, effect, message)
+        """One row of the table. `message` is what came with the input. KeyError: no input of this machine."""
+        self.state, performers = self.steps.rows[self.state][happened]
+        for perform in performers:
+            perform(self, message)
 
     def transmit(self, octets: bytes) -> None:
         try:
@@ -83,100 +84,81 @@ class Transaction:
             self.trouble = (513 if type(error) is Oversized else 503, str(error))
             self.step(Input.TRANSPORT_ERROR)
 
-    # Effects; each takes the effect and the message that came with the input
+    # Effects; each takes the message that came with the input. Those that start timers are in engine/steps.
 
-    def send(self, effect: Effect, message: Request | Response | None) -> None:
-        assert message is not None
-        self.last = octets = bytes(message)
-        self.transmit(octets)
+    def send(self, message: Request | Response | None) -> None:
+        raise NotImplementedError
 
-    def send_beside(self, effect: Effect, message: Request | Response | None) -> None:
-        assert message is not None
-        self.transmit(bytes(message))
-
-    def send_again(self, effect: Effect, message: Request | Response | None) -> None:
+    def send_again(self, message: Request | Response | None) -> None:
         if self.last:
             self.transmit(self.last)
 
-    def start_resend(self, effect: Effect, message: Request | Response | None) -> None:
-        """A, E and G; not on a reliable transport."""
-        interval = self.delays[effect]
-        if interval is not None:
-            self.interval = interval
-            self.resend = self.layer.timers.start(interval, self.step, FIRES[effect])
-
-    def resend_later(self, effect: Effect, message: Request | Response | None) -> None:
-        """A, E and G again, with the interval that follows; they have just fired."""
-        self.interval = interval = self.layer.datagram.next_interval(effect, self.interval)
-        self.resend = self.layer.timers.start(interval, self.step, FIRES[effect])
-
-    def start_timeout(self, effect: Effect, message: Request | Response | None) -> None:
-        """The other timer, of which one runs at a time."""
-        if self.timeout is not None:
-            self.timeout.cancel()
-        delay = self.delays[effect]
-        assert delay is not None
-        self.timeout = self.layer.timers.start(delay, self.step, FIRES[effect])
-
-    def stop_resend(self, effect: Effect, message: Request | Response | None) -> None:
+    def stop_resend(self, message: Request | Response | None) -> None:
         if self.resend is not None:
             self.resend.cancel()
             self.resend = None
 
-    def stop_timeout(self, effect: Effect, message: Request | Response | None) -> None:
+    def stop_timeout(self, message: Request | Response | None) -> None:
         if self.timeout is not None:
             self.timeout.cancel()
             self.timeout = None
 
-    def hand_over(self, effect: Effect, message: Request | Response | None) -> None:
+    def hand_over(self, message: Request | Response | None) -> None:
         raise NotImplementedError
 
-    def timed_out(self, effect: Effect, message: Request | Response | None) -> None:
+    def timed_out(self, message: Request | Response | None) -> None:
         raise NotImplementedError
 
-    def could_not_send(self, effect: Effect, message: Request | Response | None) -> None:
+    def could_not_send(self, message: Request | Response | None) -> None:
         raise NotImplementedError
 
-    def send_ack(self, effect: Effect, message: Request | Response | None) -> None:
+    def send_ack(self, message: Request | Response | None) -> None:
         raise NotImplementedError
 
-    def send_trying(self, effect: Effect, message: Request | Response | None) -> None:
+    def send_beside(self, message: Request | Response | None) -> None:
         raise NotImplementedError
 
-    def end(self, effect: Effect, message: Request | Response | None) -> None:
+    def send_trying(self, message: Request | Response | None) -> None:
+        raise NotImplementedError
+
+    def end(self, message: Request | Response | None) -> None:
         raise NotImplementedError
 
 
 class ClientTransaction(Transaction):
     """`request` is there until a final response came or none will: a CANCEL and an ACK are made from it."""
 
-    __slots__ = ("answered", "arrival", "domain", "key", "request", "user")
+    __slots__ = ("acknowledgement", "answered", "arrival", "domain", "key", "user")
+
+    acknowledgement: bytes
+    """The ACK of a refusal."""
 
     def __init__(
         self,
         layer: Transactions,
         request: Request,
+        octets: bytes,
         flow: Flow,
         user: ClientUser | None,
         key: ClientKey,
-        domain: str | None = None,
+        domain: str | None,
     ) -> None:
-        super().__init__(layer, flow)
+        self.layer = layer
+        self.request = request
+        self.last = octets
+        self.flow = flow
+        self.user = user
         self.key = key
         self.domain = domain
         """Which led to the peer's address; None: nothing but this flow leads there."""
-        self.arrival = flow
-        """By which the last response came."""
         self.answered = False
         """Whether a final response came, or none will."""
-        self.request: Request | None = request
-        self.user = user
-        self.machine = InviteClient() if request.method == "INVITE" else NonInviteClient()
-
-    def begin(self) -> None:
-        request = self.request
-        for effect in self.machine.ENTRY:
-            self.performers[effect](self, effect, request)
+        self.arrival = flow
+        """By which the last response came."""
+        kinds = layer.datagram if flow.transport == "UDP" else layer.stream
+        self.steps = kinds.invite_client if request.method == "INVITE" else kinds.noninvite_client
+        self.state = self.steps.initial
+        self.resend = self.timeout = None
 
     def reopen(self) -> Flow:
         """RFC 5923 8.1: when the connection of the INVITE is closed, CANCEL and ACK go there over a new one."""
@@ -187,34 +169,40 @@ class ClientTransaction(Transaction):
         return self.flow
 
     def received(self, response: Response, flow: Flow) -> None:
-        status = response.status
         self.arrival = flow
-        if status >= 200 and not self.answered:
+        status = response.status
+        if status < 200:
+            self.step(Input.RESPONSE_1XX, response)
+            return
+        if not self.answered:
             self.answered = True
             self.layer.awaited.discard(self)
-        self.step(response_input(status), response)
-        if status >= 200:
-            self.request = None
-            self.last = b""  # it is never sent again
+        self.step(Input.RESPONSE_2XX if status < 300 else Input.RESPONSE_300_699, response)
+        self.request = None
+        self.last = b""  # it is never sent again
 
     def forget(self) -> None:
         """Ends it although no final response came (RFC 3261 9.1)."""
-        self.end(Effect.END, None)
+        self.end(None)
 
-    def hand_over(self, effect: Effect, message: Request | Response | None) -> None:
-        if self.user is not None:
-            assert type(message) is Response
-            self.user.response(message, self.arrival)
+    def send(self, message: Request | Response | None) -> None:
+        """The request, for the first time."""
+        self.transmit(self.last)
 
-    def timed_out(self, effect: Effect, message: Request | Response | None) -> None:
+    def hand_over(self, message: Request | Response | None) -> None:
+        user = self.user
+        if user is not None:
+            user.response(message, self.arrival)  # type: ignore[arg-type]
+
+    def timed_out(self, message: Request | Response | None) -> None:
         if self.user is not None:
             self.user.failed(408, "no response")
 
-    def could_not_send(self, effect: Effect, message: Request | Response | None) -> None:
+    def could_not_send(self, message: Request | Response | None) -> None:
         if self.user is not None:
             self.user.failed(*self.trouble)
 
-    def send_ack(self, effect: Effect, message: Request | Response | None) -> None:
+    def send_ack(self, message: Request | Response | None) -> None:
         if self.request is not None:
             assert type(message) is Response
             self.acknowledgement = bytes(build.ack(self.request, message))
@@ -222,9 +210,9 @@ class ClientTransaction(Transaction):
         self.reopen()
         self.transmit(self.acknowledgement)
 
-    def end(self, effect: Effect, message: Request | Response | None) -> None:
-        self.stop_resend(effect, message)
-        self.stop_timeout(effect, message)
+    def end(self, message: Request | Response | None) -> None:
+        self.stop_resend(message)
+        self.stop_timeout(message)
         self.request = None
         if not self.answered:
             self.answered = True
@@ -235,18 +223,20 @@ class ClientTransaction(Transaction):
 class ServerTransaction(Transaction):
     """`user` is there until the final response."""
 
-    __slots__ = ("key", "request", "to_tag", "user")
+    __slots__ = ("key", "to_tag", "user")
 
     def __init__(self, layer: Transactions, request: Request, flow: Flow, key: ServerKey) -> None:
-        super().__init__(layer, flow)
+        self.layer = layer
+        self.request = request
+        self.flow = flow
         self.key = key
         self.user: ServerUser | None = None
         self.to_tag = ""
-        self.request: Request | None = request
-        self.machine = InviteServer() if request.method == "INVITE" else NonInviteServer()
-        for effect in self.machine.ENTRY:
-            if effect is not Effect.PASS:  # who makes the transaction hands the request on
-                self.performers[effect](self, effect, request)
+        self.last = b""
+        kinds = layer.datagram if flow.transport == "UDP" else layer.stream
+        self.steps = kinds.invite_server if request.method == "INVITE" else kinds.noninvite_server
+        self.state = self.steps.initial
+        self.resend = self.timeout = None
 
     def tag(self) -> str:
         """The To tag of all our own responses in this transaction (RFC 3261 8.2.6.2)."""
@@ -264,7 +254,7 @@ class ServerTransaction(Transaction):
             if type(error) is not Oversized:
                 self.layer.core.undelivered(octets, flow)
         else:
-            if flow.transport == "UDP" and self.machine.state is not State.TERMINATED:  # its errors come later
+            if flow.transport == "UDP" and self.state is not State.TERMINATED:  # its errors come later
                 self.layer.responded[flow] = self
 
     def received(self, request: Request) -> None:
@@ -273,9 +263,11 @@ class ServerTransaction(Transaction):
     def respond(self, response: Response) -> None:
         """Sends a response of the user."""
         status = response.status
-        self.step(response_input(status), response)
-        if status >= 200:
-            self.user = self.request = None
+        if status < 200:
+            self.step(Input.RESPONSE_1XX, response)
+            return
+        self.step(Input.RESPONSE_2XX if status < 300 else Input.RESPONSE_300_699, response)
+        self.user = self.request = None
 
     def respond_again(self, octets: bytes) -> None:
         """Sends a further 2xx to an INVITE for a user that is gone (RFC 3261 16.7 item 5)."""
@@ -286,33 +278,41 @@ class ServerTransaction(Transaction):
         self.user = self.request = None
         self.step(Input.ABANDONED)
 
-    def hand_over(self, effect: Effect, message: Request | Response | None) -> None:
+    def send(self, message: Request | Response | None) -> None:
+        self.last = octets = bytes(message)  # type: ignore[arg-type]
+        self.transmit(octets)
+
+    def send_beside(self, message: Request | Response | None) -> None:
+        assert message is not None
+        self.transmit(bytes(message))
+
+    def hand_over(self, message: Request | Response | None) -> None:
         """An ACK that carries the INVITE's branch, as RFC 2543 had it: it is one for a 2xx."""
         assert type(message) is Request
         self.layer.core.ack(message, self.flow)
 
-    def timed_out(self, effect: Effect, message: Request | Response | None) -> None:
+    def timed_out(self, message: Request | Response | None) -> None:
         """No ACK for a refusal: there is nothing to do about it (RFC 3261 17.2.1)."""
 
-    def could_not_send(self, effect: Effect, message: Request | Response | None) -> None:
+    def could_not_send(self, message: Request | Response | None) -> None:
         """The transaction stays as it is (RFC 6026 8.8); `transmit` looks for another way."""
 
-    def send_trying(self, effect: Effect, message: Request | Response | None) -> None:
+    def send_trying(self, message: Request | Response | None) -> None:
         if self.request is not None:
-            self.send(effect, build.response(self.request, 100))
+            self.send(build.response(self.request, 100))
             if self.user is not None:
                 self.user.trying()
 
-    def end(self, effect: Effect, message: Request | Response | None) -> None:
-        self.stop_resend(effect, message)
-        self.stop_timeout(effect, message)
+    def end(self, message: Request | Response | None) -> None:
+        self.stop_resend(message)
+        self.stop_timeout(message)
         self.layer.servers.pop(self.key, None)
         if self.layer.responded.get(self.flow) is self:
             del self.layer.responded[self.flow]
 
 
 def performers(kind: type[Transaction]) -> dict[Effect, Performer]:
-    """What each effect is performed by, so that an effect without a performer is an error at import."""
+    """What each effect is performed by, but for those that start timers."""
     table: dict[Effect, Performer] = {
         Effect.SEND: kind.send,
         Effect.SEND_BESIDE: kind.send_beside,
@@ -326,17 +326,26 @@ def performers(kind: type[Transaction]) -> dict[Effect, Performer]:
     }
     for effect in Effect:
         verb, _, timer = effect.name.rpartition("_")
-        if effect in table:
-            continue
-        resends = timer in ("A", "E", "G")
-        if verb in ("DOUBLE", "SLOW"):
-            table[effect] = kind.resend_later
-        elif verb == "STOP":
-            table[effect] = kind.stop_resend if resends else kind.stop_timeout
-        else:
-            table[effect] = kind.start_resend if resends else kind.start_timeout
+        if verb == "STOP":
+            table[effect] = kind.stop_resend if timer in ("A", "E", "G") else kind.stop_timeout
     return table
 
 
-ClientTransaction.performers = performers(ClientTransaction)
-ServerTransaction.performers = performers(ServerTransaction)
+class Kinds(NamedTuple):
+    """The four kinds of transactions over one kind of transport."""
+
+    invite_client: Steps
+    noninvite_client: Steps
+    invite_server: Steps
+    noninvite_server: Steps
+
+    @classmethod
+    def over(cls, settings: Timers, timers: TimerQueue) -> Kinds:
+        """`settings` are those of the transport."""
+        client, server = performers(ClientTransaction), performers(ServerTransaction)
+        return cls(
+            steps(INVITE_CLIENT, client, settings, timers),
+            steps(NONINVITE_CLIENT, client, settings, timers),
+            steps(INVITE_SERVER, server, settings, timers),
+            steps(NONINVITE_SERVER, server, settings, timers),
+        )

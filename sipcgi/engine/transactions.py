@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 from sipcgi.engine.awaited import Awaited
-from sipcgi.engine.transaction import ClientTransaction, ClientUser, ServerTransaction
+from sipcgi.engine.overload import Overload
+from sipcgi.engine.transaction import ClientTransaction, ClientUser, Kinds, ServerTransaction
 from sipcgi.flow import WEBSOCKETS, Flow
 from sipcgi.ids import Ids
 from sipcgi.sip import build
 from sipcgi.sip.message import Request, Response
 from sipcgi.timerqueue import TimerQueue
-from sipcgi.transaction.effects import Effect
 from sipcgi.transaction.key import ClientKey, ServerKey, client_key, invite_key_of_cancel, server_key
 from sipcgi.transaction.machine import Input
 from sipcgi.transaction.timers import Timers
@@ -30,7 +30,7 @@ class Core(Protocol):
         """An ACK that matches no transaction."""
 
     def admits(self, request: Request, flow: Flow, transactions: int) -> bool:
-        """Whether a request may become one more transaction; if not, it was answered."""
+        """Whether a request may become one more of so many transactions; if not, it was answered."""
 
     def undelivered(self, octets: bytes, flow: Flow) -> None:
         """A response that did not arrive over that flow."""
@@ -39,12 +39,14 @@ class Core(Protocol):
 class Transactions:
     """All transactions of the process, by key."""
 
-    def __init__(self, transport: Transport, timers: TimerQueue, ids: Ids, settings: Timers) -> None:
+    def __init__(
+        self, transport: Transport, timers: TimerQueue, ids: Ids, settings: Timers, overload: Overload
+    ) -> None:
         self.transport = transport
         self.timers = timers
         self.ids = ids
-        self.datagram = settings.for_transport(False)
-        self.stream = settings.for_transport(True)
+        self.datagram = Kinds.over(settings.for_transport(False), timers)
+        self.stream = Kinds.over(settings.for_transport(True), timers)
         self.t1 = settings.t1
         self.t2 = settings.t2
         self.clients: dict[ClientKey, ClientTransaction] = {}
@@ -52,6 +54,7 @@ class Transactions:
         self.responded: dict[Flow, ServerTransaction] = {}
         """Of each UDP flow the one that responded last: an ICMP error that comes is for its response."""
         self.awaited = Awaited()
+        self.overload = overload
         self.core: Core
 
     def receive(self, message: Request | Response, flow: Flow) -> None:
@@ -68,7 +71,7 @@ class Transactions:
             server.received(message)
         elif message.method == "ACK":
             self.core.ack(message, flow)
-        elif not self.core.admits(message, flow, len(self.servers)):
+        elif len(self.servers) >= self.overload.most and not self.core.admits(message, flow, len(self.servers)):
             return
         elif message.method == "CANCEL":
             self.cancelled(message, flow, key)
@@ -78,6 +81,7 @@ class Transactions:
     def serve(self, request: Request, flow: Flow, key: ServerKey) -> ServerTransaction:
         server = ServerTransaction(self, request, self.transport.response_flow(request, flow), key)
         self.servers[key] = server
+        server.begin()
         return server
 
     def cancelled(self, request: Request, flow: Flow, key: ServerKey) -> None:
@@ -90,14 +94,21 @@ class Transactions:
             target.user.cancel(request)
 
     def send(
-        self, request: Request, branch: str, flow: Flow, user: ClientUser | None, domain: str | None = None
+        self,
+        request: Request,
+        branch: str,
+        flow: Flow,
+        user: ClientUser | None,
+        domain: str | None = None,
+        octets: bytes = b"",
     ) -> ClientTransaction:
         """Starts a client transaction. A transport that fails is told to the user like any failure.
 
-        `domain` is what the address of the peer was found by, if it may be connected to again.
+        `domain` is what the address of the peer was found by, if it may be connected to again; `octets` are those of
+        the request, where they were made already.
         """
-        client = ClientTransaction(self, request, flow, user, (branch, request.method), domain)
-        self.clients[client.key] = client
+        key = (branch, request.method)
+        self.clients[key] = client = ClientTransaction(self, request, octets or bytes(request), flow, user, key, domain)
         self.awaited.add(client)
         client.begin()
         return client
@@ -125,7 +136,7 @@ class Transactions:
             if flow.transport in WEBSOCKETS and not client.answered:
                 # RFC 7118 5: its response cannot come over another connection, as it may over TCP (18.2.2)
                 client.forget()
-                client.could_not_send(Effect.UNREACHABLE, None)
+                client.could_not_send(None)
         server = self.responded.pop(flow, None)
         if server is not None:
             self.core.undelivered(server.last, flow)

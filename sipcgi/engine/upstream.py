@@ -53,10 +53,12 @@ class Upstream:
         self.record = record
         self.timers = timers
         self.log = log
+        self.datagrams = server.flow.transport == "UDP"
+        """Whether responses leave as such, which limits their size."""
         self.ends = Ends.of(request)
         self.began = timers.now()
         self.invite = request.method == "INVITE"
-        self.breadth = Breadth.of(request)
+        self.breadth = Breadth.of(request) if "max-breadth" in request.headers.names else Breadth()
         """How many branches may be active at once (RFC 5393 5.3)."""
         self.successes: dict[str, bytes] = {}
         """The octets of each 2xx to an INVITE, by To tag: a repeated one leaves as the first did."""
@@ -76,31 +78,33 @@ class Upstream:
 
     def progress(self, response: Response) -> None:
         """Sends a provisional response; nothing after a final one."""
-        if self.final is not None or not self.fits(response):
+        if self.final is not None or (self.datagrams and not self.fits(response)):
             return
         if response.status == 100:
             self.trying()
         elif self.record.to_180 is None:
-            self.record.to_180 = self.elapsed()
-        self.server.respond(framed(response, self.server.flow))
+            self.record.to_180 = self.timers.now() - self.began
+        self.server.respond(response if self.datagrams else framed(response, self.server.flow))
 
     def finish(self, response: Response) -> bool:
         """Sends a final response, unless one was sent; a 2xx to an INVITE leaves all the same. False: not sent.
 
         One that cannot leave becomes a 500, so that the client is not left waiting.
         """
-        if not self.fits(response):
+        if self.datagrams and not self.fits(response):
             response = self.local(500)
-        success = self.invite and 200 <= response.status < 300
-        if self.final is not None and not success:
-            return False
+        status = response.status
+        success = self.invite and status < 300
         if self.final is None:
-            self.final = self.record.status = response.status
-            self.record.to_final = self.elapsed()
-        if response.status == 408 and not self.invite:
+            record = self.record
+            self.final = record.status = status
+            record.to_final = self.timers.now() - self.began
+        elif not success:
+            return False
+        if status == 408 and not self.invite:
             self.server.abandon()  # RFC 4320 4.2: never a 408, but silence
             return True
-        self.server.respond(framed(response, self.server.flow))
+        self.server.respond(response if self.datagrams else framed(response, self.server.flow))
         if success:
             self.successes[response.to.tag or ""] = self.server.last
         return True
@@ -127,13 +131,12 @@ class Upstream:
 
     def fits(self, response: Response) -> bool:
         """Whether it can leave the way the request came, as it must (RFC 3261 18.2.2); if not, it is said."""
-        flow = self.server.flow
-        if flow.transport != "UDP" or 4 * sum(map(len, response.headers.lines)) + len(response.body) < LARGEST_DATAGRAM:
+        if not self.datagrams or 4 * sum(map(len, response.headers.lines)) + len(response.body) < LARGEST_DATAGRAM:
             return True
         octets = len(bytes(response))
         if octets <= LARGEST_DATAGRAM:
             return True
-        text = f"{response.status} not sent over UDP to {flow.remote}: {octets} octets fit into no datagram"
+        text = f"{response.status} not sent over UDP to {self.server.flow.remote}: {octets} octets fit into no datagram"
         self.log.warning(f"{text} ({self.request.call_id})")
         return False
 
@@ -146,15 +149,8 @@ class Upstream:
 
 def access_record(request: Request, source: str, call_id: str) -> AccessRecord:
     """What can be said of a transaction at its beginning."""
-    headers = request.headers
-    return AccessRecord(
-        method=request.method,
-        from_=headers.get("from") or "",
-        to=headers.get("to") or "",
-        uri=request.uri,
-        source=source,
-        call_id=call_id,
-    )
+    get = request.headers.get
+    return AccessRecord(request.method, get("from") or "", get("to") or "", request.uri, source, call_id)
 
 
 def framed(response: Response, flow: Flow) -> Response:

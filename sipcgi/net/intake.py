@@ -102,7 +102,8 @@ def stamp(request: Request, flow: Flow) -> None:
     They always tell the real source: what the peer wrote there itself is replaced.
     """
     via, source = request.via, flow.remote
-    if via.rport is not None:  # RFC 3581 section 4: received too, even if it says what sent-by says
+    # RFC 3581 section 4: with rport received too, even if it says what sent-by says
+    if "rport" in via.params and via.rport is not None:
         request.replace_top_via(via.with_(received=source.host.partition("%")[0], rport=source.port))
     elif "received" in via.params or (via.host != source.host and numeric(via.host) != source.host):
         request.replace_top_via(via.with_(received=source.host.partition("%")[0]))  # RFC 3261 18.2.1

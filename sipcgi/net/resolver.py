@@ -20,7 +20,8 @@ from sipcgi.net.endpoint import DEFAULT_PORTS
 from sipcgi.net.interface import Sources
 from sipcgi.net.srv import in_order
 from sipcgi.net.system_file import SystemFile, parse_hosts
-from sipcgi.sip.uri import SipUri
+from sipcgi.sip.remembered import Remembered
+from sipcgi.sip.uri import SipUri, parse_uri
 
 WAIT = 10.0  # seconds for the name servers, well below the 32 s of a transaction
 MOST_SERVERS = 16  # of one domain, which somebody else fills
@@ -43,6 +44,14 @@ class Target(NamedTuple):
     transport: str
     """As Via spells it."""
     remote: HostPort
+
+
+def _of_address(text: str) -> Target | None:
+    uri = parse_uri(text)
+    if type(uri) is not SipUri:
+        return None
+    params = uri.params
+    return _direct(uri.scheme, params.get("maddr") or uri.host, uri.port, params.get("transport"))
 
 
 Supported = Callable[[], AbstractSet[tuple[str, bool]]]
@@ -79,6 +88,9 @@ class Resolver:
     def note_failed(self, target: Target, seconds: float = BLOCK) -> None:
         """RFC 3263 4.3: a timeout, a transport failure, or a 503 with its Retry-After in `seconds`."""
         self.blocklist.note_failed(target, self._dns.now(), seconds)
+
+    direct: Callable[[str], Target | None] = staticmethod(Remembered(_of_address).__getitem__)
+    """Where the URI of an address leads, for which nobody is asked; None for any other. Raises ParseError too."""
 
     def resolve_now(self, uri: SipUri) -> list[Target] | None:
         """The targets of an address or a name whose records are remembered; None for one that takes `resolve`."""

@@ -1,6 +1,7 @@
 """The transport layer as the engine sees it (RFC 3261 section 18): all sockets, whatever protocol they speak."""
 
 import errno
+import socket
 from collections.abc import Iterable, Set
 
 import trio
@@ -18,6 +19,7 @@ from sipcgi.net.interface import WILDCARDS, Sources, addresses
 from sipcgi.net.pool import Failed, Pool
 from sipcgi.net.scheme import Codings, codings
 from sipcgi.sip.message import Request, Response
+from sipcgi.watch import Watch
 
 Key = tuple[str, HostPort]
 _MOST_WAYS = 4096
@@ -29,7 +31,7 @@ class Transport:
 
     `failed(flow, error)` is called when messages that `send` had taken for a stream were lost, or when ICMP says that
     a datagram did not arrive; with Closed when a connection that was used has ended; never while `send` runs. Without
-    `guard` an exception out of `receive` is not caught (for tests).
+    `guard` an exception out of `receive` is not caught (for tests). `watch` tells of datagrams; None: one of its own.
     """
 
     def __init__(
@@ -39,8 +41,10 @@ class Transport:
         *,
         failed: Failed = lambda flow, error: None,
         guard: bool = True,
+        watch: Watch | None = None,
     ) -> None:
         self.log = log
+        self._watch = watch
         self.complaints = Complaints(log)
         self._failed = failed
         self._identity = Identity()
@@ -72,6 +76,9 @@ class Transport:
         if self._pool is None:
             self._pool = Pool(nursery, self._intake, self.complaints, self._failed)
             self._names = await machine_names()
+        if self._watch is None:
+            self._watch = Watch()
+            nursery.start_soon(self._watch.serve)
         wanted = await self._wanted(listeners)
         spoken = await codings(wanted)
         opened: dict[Key, Endpoint] = {}
@@ -134,7 +141,7 @@ class Transport:
         endpoint: Endpoint
         try:
             if transport == "UDP":
-                endpoint = udp.UdpEndpoint(udp.open_socket(host, port), self._intake, self.complaints, self._failed)
+                endpoint = self._datagrams(udp.open_socket(host, port))
             else:
                 sock = tcp.open_socket(host, port)
                 endpoint = tcp.TcpEndpoint(transport, sock, spoken[key], self._pool, self.complaints)
@@ -145,6 +152,10 @@ class Transport:
                 return None
             raise CannotListen(listener, text) from error
         return endpoint
+
+    def _datagrams(self, sock: socket.socket) -> udp.UdpEndpoint:
+        assert self._watch is not None
+        return udp.UdpEndpoint(sock, self._watch, self._intake, self.complaints, self._failed)
 
     def _learn(self) -> None:
         endpoints = list(self._asked.values())
@@ -242,12 +253,12 @@ class Transport:
                 return endpoint.flow(remote, _certified(flow.transport, via.host))
             except Unreachable:
                 return flow  # on which nothing can be sent, as its sender will see
-        maddr = via.params.get("maddr")
-        if maddr:
+        params = via.params
+        if maddr := params.get("maddr"):
             host = numeric(maddr)
             if host is not None and (":" in host) == (":" in flow.local.host):
                 return Flow(flow.transport, flow.local, HostPort(host, via.port or 5060))
-        if "rport" in via.params:  # received and rport are the source itself: net/intake saw to that
+        if "rport" in params:  # received and rport are the source itself: net/intake saw to that
             return flow
         port = via.port or 5060
         return flow if port == flow.remote.port else Flow(flow.transport, flow.local, HostPort(flow.remote.host, port))

@@ -41,6 +41,9 @@ class Names:
         self.found: dict[str, str] = {}
         """Name -> address."""
 
+    def direct(self, text: str) -> None:
+        """Addresses are found like names."""
+
     def resolve_now(self, uri: SipUri) -> list[tuple[str, HostPort]]:
         """RFC 3263 4.1 and 4.2 for a domain without records. Raises Unreachable."""
         host = canonical(uri.params.get("maddr") or uri.host)

@@ -42,8 +42,6 @@ class Breadth:
             return []
         given = max(branches, self.available - keep)
         self.available -= given
-        if branches == 1:
-            return [given]
         share, rest = divmod(given, branches)
         return [share + 1] * rest + [share] * (branches - rest)
 

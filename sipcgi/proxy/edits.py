@@ -48,10 +48,11 @@ def after_vias(names: list[str]) -> int:
 
 
 def _splice(headers: Headers, printed: dict[str, list[str]], removed: frozenset[str]) -> Headers:
-    names: list[str] = []
-    lines: list[str] = []
+    touched = removed or not printed.keys().isdisjoint(headers.names)
+    names: list[str] = [] if touched else headers.names.copy()
+    lines: list[str] = [] if touched else headers.lines.copy()
     done = set()
-    for name, line in zip(headers.names, headers.lines, strict=True):
+    for name, line in zip(headers.names, headers.lines, strict=True) if touched else ():
         if name in printed:
             if name not in done:
                 done.add(name)

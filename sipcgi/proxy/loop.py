@@ -34,11 +34,9 @@ def loop_hash(request: Request) -> str:
 def is_loop(request: Request, is_ours: Callable[[Via], bool]) -> bool:
     """Whether we forwarded this very request before: 482 (RFC 5393 4.2.2). Other values of the same are a spiral.
 
-    `is_ours` tells whether the sent-by of a Via is one that we put there. Vias of others are not looked into
-    (RFC 5393 4.2.4). Our branches end with "." and the second part.
+    Nothing loops with a single Via, the sender's own. `is_ours` tells whether the sent-by of a Via is one that we put
+    there; Vias of others are not looked into (RFC 5393 4.2.4). Our branches end with "." and the second part.
     """
-    if request.headers.one_via:
-        return False
     second = "." + loop_hash(request)
     if not [line for line in request.headers.lines if second in line]:
         return False

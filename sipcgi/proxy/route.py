@@ -11,6 +11,7 @@ from sipcgi.sip.address import parse_address
 from sipcgi.sip.grammar import split_list
 from sipcgi.sip.headers import Headers
 from sipcgi.sip.message import Request
+from sipcgi.sip.params import NONE
 from sipcgi.sip.uri import SipUri, Uri, parse_uri
 
 
@@ -28,16 +29,19 @@ class Preprocessed:
 def preprocess(request: Request, is_ours: Callable[[SipUri], bool]) -> Preprocessed:
     """Takes out what names us (RFC 3261 16.4); `is_ours` tells whether a URI does. Raises ParseError."""
     target = request.target
-    if "route" not in request.headers.names and not (type(target) is SipUri and "maddr" in target.params):
+    params = target.params if type(target) is SipUri else NONE
+    if "route" not in request.headers.names and "maddr" not in params:
         return Preprocessed(request)
     own: list[SipUri] = []
     routes = request.routes
     # A strict router has put our Record-Route there. It has an lr parameter; an address-of-record has none.
-    if routes and type(target) is SipUri and "lr" in target.params and is_ours(target):
+    if routes and "lr" in params and type(target) is SipUri and is_ours(target):
         own.append(target)
         request = request.rerouted(_without(request, 0, 1), str(routes[-1].uri))
+        request = _without_maddr(request, is_ours)
         routes = routes[:-1]
-    request = _without_maddr(request, is_ours)
+    elif "maddr" in params:
+        request = _without_maddr(request, is_ours)
     count = 0
     for route in routes:
         uri = route.uri
@@ -49,8 +53,12 @@ def preprocess(request: Request, is_ours: Callable[[SipUri], bool]) -> Preproces
         request = request.rerouted(_without(request, count, 0))
     if not own:
         return Preprocessed(request)
-    tokens = tuple([uri.user for uri in own if uri.user is not None])
-    return Preprocessed(request, tokens, f"{own[-1].host}:{own[-1].port or 5060}".lower())
+    last = own[-1]
+    if len(own) == 1 and last.user is not None:
+        tokens: tuple[str, ...] = (last.user,)
+    else:
+        tokens = tuple([uri.user for uri in own if uri.user is not None])
+    return Preprocessed(request, tokens, f"{last.host}:{last.port or 5060}".lower())
 
 
 def strip_routes(request: Request) -> Request:
@@ -72,7 +80,9 @@ def next_hop(request: Request, *, uri: str | None = None, edits: Edits | None = 
     if request.max_forwards == 0:
         raise spent()
     target = request.target if uri is None else parse_uri(uri)
-    hop = _first_route(request, edits) or target
+    hop = target
+    if "route" in request.headers.names or edits is not None:
+        hop = _first_route(request, edits) or target
     if target.scheme == "sips" and type(hop) is SipUri and hop.scheme == "sip":
         return hop.with_(scheme="sips")  # 16.6 item 7: as if the input URI were a SIPS URI
     return hop
@@ -98,11 +108,12 @@ def _without(request: Request, first: int, last: int) -> Headers:
     """The header fields without so many Route values at the beginning and at the end; other lines stay."""
     count = len(request.routes)
     if first + last == count:
-        headers = request.headers.copy()
-        headers.remove("route")
-        return headers
-    names: list[str] = []
-    lines: list[str] = []
+        names, lines = request.headers.names.copy(), request.headers.lines.copy()
+        while "route" in names:
+            at = names.index("route")
+            del names[at], lines[at]
+        return Headers.of(names, lines)
+    names, lines = [], []
     at = 0
     for name, line in zip(request.headers.names, request.headers.lines, strict=True):
         if name == "route":

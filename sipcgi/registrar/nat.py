@@ -31,13 +31,16 @@ def way_back(request: Request, contact: Address, flow: Flow) -> Flow | None:
         return None
     if flow.transport != "UDP":
         return flow if uri.scheme == "sip" or flow.transport in _SECURE else None
+    via = request.via
+    asks = "ob" in uri.params or ("reg-id" in contact.params and "+sip.instance" in contact.params)
+    if not asks and via.host == flow.remote.host and (via.port or _DEFAULT_PORT) == flow.remote.port:
+        return None  # nothing is on the way
     if uri.scheme != "sip" or request.relayed:
         return None
-    if "ob" in uri.params or ("reg-id" in contact.params and "+sip.instance" in contact.params):
+    if asks:
         return flow
     if (uri.params.get("transport") or "udp").lower() != "udp":
         return None
-    via = request.via
     if (uri.port or _DEFAULT_PORT) != (via.port or _DEFAULT_PORT) or _differ(uri.host, via.host):
         return None
     return flow if _changed(via, flow) else None

@@ -43,7 +43,9 @@ def contact_key(uri: Uri) -> str:
     URIs that differ may share it (parameters, passwords and headers do not count), so each found is still compared.
     """
     if isinstance(uri, SipUri):
-        user = "" if uri.user is None else unescape(uri.user)
+        user = uri.user or ""
+        if "%" in user:
+            user = unescape(user)
         return f"{uri.scheme}:{user}@{uri.address}:{uri.port or ''}"
     if isinstance(uri, TelUri):
         return "tel:" + uri.digits.lower()

@@ -57,8 +57,10 @@ class MemoryStore:
             del self._records[aor]
 
     def by_contact(self, uri: Uri, now: float, most: int = 16) -> list[tuple[str, Binding]]:
+        aors = self._contacts.get(contact_key(uri))
         found: list[tuple[str, Binding]] = []
-        aors = self._contacts.get(contact_key(uri), ())
+        if aors is None:
+            return found
         for aor in (aors,) if isinstance(aors, str) else aors:
             for binding in self._records[aor].bindings:
                 if binding.expires_at > now and equivalent(binding.target, uri):

@@ -91,12 +91,5 @@ TABLE: Table = {
     State.TERMINATED: ignored(State.TERMINATED, *INPUTS),
 }
 
-
-class InviteClient(Machine):
-    """Sends an INVITE until it is answered, and ACKs a refusal; the ACK of a 2xx is the user's (17.1.1.2)."""
-
-    __slots__ = ()
-
-    TABLE = TABLE
-    INITIAL = State.CALLING
-    ENTRY = (Effect.START_A, Effect.START_B, Effect.SEND)
+INVITE_CLIENT = Machine(TABLE, State.CALLING, (Effect.START_A, Effect.START_B, Effect.SEND))
+"""Sends an INVITE until it is answered, and ACKs a refusal; the ACK of a 2xx is the user's (17.1.1.2)."""

@@ -105,12 +105,5 @@ TABLE: Table = {
     State.TERMINATED: ignored(State.TERMINATED, *INPUTS),
 }
 
-
-class InviteServer(Machine):
-    """Answers an INVITE and, when it is refused, waits for the ACK; a transport error ends nothing (RFC 6026 7.1)."""
-
-    __slots__ = ()
-
-    TABLE = TABLE
-    INITIAL = State.PROCEEDING
-    ENTRY = (Effect.START_TRYING, Effect.PASS)
+INVITE_SERVER = Machine(TABLE, State.PROCEEDING, (Effect.START_TRYING, Effect.PASS))
+"""Answers an INVITE and, when it is refused, waits for the ACK; a transport error ends nothing (RFC 6026 7.1)."""

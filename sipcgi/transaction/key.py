@@ -19,24 +19,26 @@ def client_key(message: Request | Response) -> ClientKey:
     return message.via.branch or "", message.cseq.method
 
 
-def server_key(request: Request) -> ServerKey:
-    """The key of the server transaction of this request; of an ACK: that of its INVITE (17.2.3)."""
-    method = request.method
-    return _key(request, "INVITE" if method == "ACK" else method)
+def server_key(request: Request, method: str | None = None) -> ServerKey:
+    """The key of the server transaction of this request; of an ACK: that of its INVITE (17.2.3).
 
-
-def invite_key_of_cancel(request: Request) -> ServerKey:
-    """The key of the INVITE that this CANCEL cancels (9.2: as if its method were that one's)."""
-    return _key(request, "INVITE")
-
-
-def _key(request: Request, method: str) -> ServerKey:
+    With a `method`: of the request of that method that has the same branch.
+    """
+    if method is None:
+        method = request.method
+        if method == "ACK":
+            method = "INVITE"
     via = request.via
     branch = via.branch or ""
     # The cookie alone identifies nothing; RFC 4475 3.2.1 lets it fall back to the rules for RFC 2543.
     if branch.startswith(_COOKIE) and len(branch) > len(_COOKIE):
         return branch, via.sent_by, method
     return _key_of_rfc2543(request, method)
+
+
+def invite_key_of_cancel(request: Request) -> ServerKey:
+    """The key of the INVITE that this CANCEL cancels (9.2: as if its method were that one's)."""
+    return server_key(request, "INVITE")
 
 
 def _key_of_rfc2543(request: Request, method: str) -> ServerKey:

@@ -5,7 +5,7 @@ A table has a row for each state and each input that its machine can meet there,
 
 from collections.abc import Mapping
 from enum import Enum, auto
-from typing import ClassVar
+from typing import NamedTuple
 
 from sipcgi.transaction.effects import Effect
 
@@ -62,34 +62,18 @@ Row = Mapping[Input, tuple[State, Effects]]
 Table = Mapping[State, Row]
 
 
-def response_input(status: int) -> Input:
-    """The input that a response of this status is."""
-    if status < 200:
-        return Input.RESPONSE_1XX
-    return Input.RESPONSE_2XX if status < 300 else Input.RESPONSE_300_699
-
-
 def ignored(state: State, *inputs: Input) -> Row:
     """The part of a row that says: in this state these change nothing and do nothing."""
     return dict.fromkeys(inputs, (state, ()))
 
 
-class Machine:
-    """One transaction's place in its table.
+class Machine(NamedTuple):
+    """What all transactions of one kind go by; engine/steps makes it ready to be walked.
 
-    Whoever makes a machine performs ENTRY, the arrow into its first state, and then what each `step` returns.
+    A new transaction performs `entry`, the arrow into its first state, and then, at each input, what the table has for
+    it in the state where it is.
     """
 
-    __slots__ = ("state",)
-
-    TABLE: ClassVar[Table]
-    INITIAL: ClassVar[State]
-    ENTRY: ClassVar[Effects]
-
-    def __init__(self) -> None:
-        self.state = self.INITIAL
-
-    def step(self, happened: Input) -> Effects:
-        """Takes the machine to its next state and says what is to be done. KeyError: no input of this machine."""
-        self.state, effects = self.TABLE[self.state][happened]
-        return effects
+    table: Table
+    initial: State
+    entry: Effects

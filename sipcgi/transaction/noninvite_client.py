@@ -74,12 +74,5 @@ TABLE: Table = {
     State.TERMINATED: ignored(State.TERMINATED, *INPUTS),
 }
 
-
-class NonInviteClient(Machine):
-    """Sends a request that is neither INVITE nor ACK until a final response comes (17.1.2.2)."""
-
-    __slots__ = ()
-
-    TABLE = TABLE
-    INITIAL = State.TRYING
-    ENTRY = (Effect.START_E, Effect.START_F, Effect.SEND)
+NONINVITE_CLIENT = Machine(TABLE, State.TRYING, (Effect.START_E, Effect.START_F, Effect.SEND))
+"""Sends a request that is neither INVITE nor ACK until a final response comes (17.1.2.2)."""

@@ -85,12 +85,5 @@ TABLE: Table = {
     State.TERMINATED: ignored(State.TERMINATED, *INPUTS),
 }
 
-
-class NonInviteServer(Machine):
-    """Answers a request that is neither INVITE nor ACK once, and again when it comes again (17.2.2)."""
-
-    __slots__ = ()
-
-    TABLE = TABLE
-    INITIAL = State.TRYING
-    ENTRY = (Effect.START_LATE_TRYING, Effect.PASS)
+NONINVITE_SERVER = Machine(TABLE, State.TRYING, (Effect.START_LATE_TRYING, Effect.PASS))
+"""Answers a request that is neither INVITE nor ACK once, and again when it comes again (17.2.2)."""

@@ -8,11 +8,13 @@ from random import Random
 
 from network import Network, Socket
 
+from sipcgi.engine.overload import Overload
 from sipcgi.engine.transaction import ClientTransaction, ServerTransaction
 from sipcgi.engine.transactions import Transactions
 from sipcgi.flow import Flow, HostPort
 from sipcgi.ids import Ids
 from sipcgi.logs import Log
+from sipcgi.net.complaint import Complaints
 from sipcgi.sip import build
 from sipcgi.sip.headers import Headers
 from sipcgi.sip.message import Request, Response
@@ -139,7 +141,8 @@ class Phone:
         )
         self.random = Random(name)
         self.ids = Ids(random=self.random.randbytes)
-        self.transactions = Transactions(self.socket, network.timers, self.ids, Timers())  # type: ignore[arg-type]
+        overload = Overload(Complaints(Log(lambda: network.now)))
+        self.transactions = Transactions(self.socket, network.timers, self.ids, Timers(), overload)  # type: ignore[arg-type]
         self.transactions.core = Listening(self)
         self.plans: dict[str, list[Step]] = defaultdict(lambda: [(0.0, 200)])
         self.requests: list[Request] = []

@@ -10,6 +10,7 @@ from network import Network
 
 from sipcgi.errors import ScriptError
 from sipcgi.hosts.base import Invocation, Outcome
+from sipcgi.hosts.directory import Startup
 
 Script = Callable[[dict[str, str]], str | Outcome]
 Output = str | Outcome | Script
@@ -87,8 +88,9 @@ class FakeHost:
 
     # hosts/directory.ScriptDirectory
 
-    def find(self, stem: str) -> str | None:
-        return next((f"/cgi-bin/{name}" for name in sorted(self.programs) if os.path.splitext(name)[0] == stem), None)
+    def find(self, *stems: str) -> str | None:
+        found = [name for stem in stems for name in sorted(self.programs) if os.path.splitext(name)[0] == stem]
+        return f"/cgi-bin/{found[0]}" if found else None
 
     def locate(self, name: str) -> str:
         return f"/cgi-bin/{name}"
@@ -96,7 +98,8 @@ class FakeHost:
     def problems(self, path: str) -> list[str]:
         return []
 
-    def command(self, path: str) -> list[str]:
+    def startup(self, name: str) -> Startup:
+        path = self.locate(name)
         if os.path.basename(path) not in self.programs:
             raise ScriptError(f"{path} is not there")
-        return [path]
+        return Startup(path, os.path.dirname(path), [path])

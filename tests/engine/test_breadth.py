@@ -65,3 +65,19 @@ def test_one_branch_has_all_of_it(world: World) -> None:
     alice.calls_up("sip:bob@example.com", "Max-Breadth: 5")
     world.run(1.0)
     assert bob.requests[0].headers.all("max-breadth") == ["5"]
+
+
+def test_hunts_of_a_script_that_is_gone_leave_each_other_some(world: World) -> None:
+    """The next contacts of both users are tried, whoever is the first to have none left."""
+    alice = world.phone("alice")
+    phones = [world.phone(f"{user}{nth}") for nth in (1, 2) for user in ("bob", "carol")]
+    for phone in phones:
+        first = phone.name.endswith("1")
+        world.registers(phone, user=phone.name[:-1], q=1.0 if first else 0.5)
+        phone.answers("INVITE", (0.1, 486 if first else 180))
+    forks = "".join(f"CGI-PROXY-REQUEST sip:{user}@example.com SIP/2.0\n\n" for user in ("bob", "carol"))
+    world.script("invite.sh", forks)
+    call = alice.calls_up("sip:bob@example.com")
+    world.run(2.0)
+    assert call.statuses == [100, 180, 180]
+    assert [phone.got.headers.get("max-breadth") for phone in phones] == ["7", "6", "6", "6"]

@@ -27,7 +27,7 @@ from sipcgi.hosts.limit import LimitedHost
 from sipcgi.ids import Ids
 from sipcgi.logs import Log
 from sipcgi.net.address import numeric
-from sipcgi.net.resolver import Target
+from sipcgi.net.resolver import Resolver, Target
 from sipcgi.registrar.bindings import Binding
 from sipcgi.sip.message import Request, Response
 from sipcgi.sip.uri import SipUri
@@ -51,6 +51,9 @@ class Names:
 
     def note_failed(self, target: Target, seconds: float = 32.0) -> None:
         self.failed.append(target)
+
+    def direct(self, text: str) -> Target | None:
+        return None if text.startswith("sips:") else Resolver.direct(text)  # which takes no TLS here
 
     def resolve_now(self, uri: SipUri) -> list[Target] | None:
         transport = (uri.params.get("transport") or "udp").upper()

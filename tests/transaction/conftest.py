@@ -15,7 +15,7 @@ class Play:
     """Performs effects as the engine does, with two places for timers."""
 
     def __init__(self, machine: Machine, timers: Timers | None = None) -> None:
-        self.machine = machine
+        self.table, self.state, entry = machine
         self.timers = timers or Timers()
         self.now = 0.0
         self.queue = TimerQueue(lambda: self.now)
@@ -24,10 +24,10 @@ class Play:
         self.interval = 0.0
         self.sent: list[tuple[float, Effect]] = []
         self.told: list[tuple[float, Effect]] = []
-        self.perform(machine.ENTRY)
+        self.perform(entry)
 
     def step(self, happened: Input) -> Effects:
-        effects = self.machine.step(happened)
+        self.state, effects = self.table[self.state][happened]
         self.perform(effects)
         return effects
 

@@ -9,10 +9,10 @@ from sipcgi.transaction.timers import FIRES
 
 ROOMS = (invite_client, invite_server, noninvite_client, noninvite_server)
 ENTRIES: tuple[Effects, ...] = (
-    invite_client.InviteClient.ENTRY,
-    invite_server.InviteServer.ENTRY,
-    noninvite_client.NonInviteClient.ENTRY,
-    noninvite_server.NonInviteServer.ENTRY,
+    invite_client.INVITE_CLIENT.entry,
+    invite_server.INVITE_SERVER.entry,
+    noninvite_client.NONINVITE_CLIENT.entry,
+    noninvite_server.NONINVITE_SERVER.entry,
 )
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from sipcgi.transaction.effects import Effect
 from sipcgi.transaction.machine import Input, State
-from sipcgi.transaction.noninvite_client import NonInviteClient
+from sipcgi.transaction.noninvite_client import NONINVITE_CLIENT
 from sipcgi.transaction.timers import Timers
 
 UDP = Timers()
@@ -14,7 +14,7 @@ FINALS = [Input.RESPONSE_2XX, Input.RESPONSE_300_699]
 
 @pytest.mark.rfc("3261", "17.1.2.2-1", "17.1.2.2-2", "17.1.2.2-3", "17.1.2.2-4")
 def test_a_request_without_answer_is_sent_again_at_intervals_up_to_t2_and_then_given_up(play):
-    bye = play(NonInviteClient(), UDP)
+    bye = play(NONINVITE_CLIENT, UDP)
     bye.until(100)
     assert bye.sent[0] == (0, Effect.SEND)
     assert bye.times(Effect.RESEND) == [0.5, 1.5, 3.5, 7.5, 11.5, 15.5, 19.5, 23.5, 27.5, 31.5]
@@ -23,7 +23,7 @@ def test_a_request_without_answer_is_sent_again_at_intervals_up_to_t2_and_then_g
 
 @pytest.mark.rfc("3261", "17.1.2.2")
 def test_over_tcp_it_is_sent_once(play):
-    bye = play(NonInviteClient(), TCP)
+    bye = play(NONINVITE_CLIENT, TCP)
     bye.until(100)
     assert bye.sent == [(0, Effect.SEND)]
     assert bye.told == [(32, Effect.END), (32, Effect.TIMEOUT)]
@@ -31,10 +31,10 @@ def test_over_tcp_it_is_sent_once(play):
 
 @pytest.mark.rfc("3261", "17.1.2.2-5", "17.1.2.2-7", "17.1.2.2-8")
 def test_after_a_provisional_response_it_is_sent_again_every_t2(play):
-    message = play(NonInviteClient(), UDP)
+    message = play(NONINVITE_CLIENT, UDP)
     message.until(0.6)
     message.step(Input.RESPONSE_1XX)
-    assert message.machine.state is State.PROCEEDING
+    assert message.state is State.PROCEEDING
     message.until(12)
     assert message.step(Input.RESPONSE_1XX) == (Effect.PASS,)
     message.until(100)
@@ -46,10 +46,10 @@ def test_after_a_provisional_response_it_is_sent_again_every_t2(play):
 @pytest.mark.parametrize("final", FINALS)
 @pytest.mark.parametrize("first", [(), (Input.RESPONSE_1XX,)], ids=["trying", "proceeding"])
 def test_a_final_response_is_passed_once_and_its_repetitions_are_absorbed_for_t4(play, first, final):
-    options = play(NonInviteClient(), UDP)
+    options = play(NONINVITE_CLIENT, UDP)
     for happens in (*first, final):
         options.step(happens)
-    assert options.machine.state is State.COMPLETED
+    assert options.state is State.COMPLETED
     assert [options.step(late) for late in (*FINALS, Input.RESPONSE_1XX, Input.TRANSPORT_ERROR)] == [()] * 4
     options.until(100)
     assert options.sent == [(0, Effect.SEND)]
@@ -59,7 +59,7 @@ def test_a_final_response_is_passed_once_and_its_repetitions_are_absorbed_for_t4
 @pytest.mark.rfc("3261", "17.1.2.2-10")
 @pytest.mark.parametrize("final", FINALS)
 def test_over_tcp_a_final_response_ends_it_at_once(play, final):
-    options = play(NonInviteClient(), TCP)
+    options = play(NONINVITE_CLIENT, TCP)
     options.step(final)
     options.until(0)
     assert options.told == [(0, Effect.PASS), (0, Effect.END)]
@@ -68,7 +68,7 @@ def test_over_tcp_a_final_response_ends_it_at_once(play, final):
 @pytest.mark.rfc("3261", "17.1.4-1")
 @pytest.mark.parametrize("first", [(), (Input.RESPONSE_1XX,)], ids=["trying", "proceeding"])
 def test_a_request_that_cannot_be_sent_ends_it_and_is_told(play, first):
-    options = play(NonInviteClient(), UDP)
+    options = play(NONINVITE_CLIENT, UDP)
     for happens in first:
         options.step(happens)
     assert options.step(Input.TRANSPORT_ERROR) == (Effect.END, Effect.UNREACHABLE)

@@ -4,7 +4,7 @@ import pytest
 
 from sipcgi.transaction.effects import Effect
 from sipcgi.transaction.machine import Input, State
-from sipcgi.transaction.noninvite_server import NonInviteServer
+from sipcgi.transaction.noninvite_server import NONINVITE_SERVER
 from sipcgi.transaction.timers import Timers
 
 UDP = Timers()
@@ -14,19 +14,19 @@ FINALS = [Input.RESPONSE_2XX, Input.RESPONSE_300_699]
 
 @pytest.mark.rfc("3261", "17.2.2")
 def test_a_request_is_passed_once(play):
-    bye = play(NonInviteServer(), UDP)
+    bye = play(NONINVITE_SERVER, UDP)
     assert bye.told == [(0, Effect.PASS)]
     assert bye.step(Input.REQUEST) == ()
-    assert bye.machine.state is State.TRYING
+    assert bye.state is State.TRYING
 
 
 @pytest.mark.rfc("3261", "17.2.2-6", "17.2.2-7", "17.2.2-9")
 @pytest.mark.parametrize("final", FINALS)
 def test_the_final_response_answers_every_repetition_for_64_t1(play, final):
-    bye = play(NonInviteServer(), UDP)
+    bye = play(NONINVITE_SERVER, UDP)
     bye.until(1)
     bye.step(final)
-    assert bye.machine.state is State.COMPLETED
+    assert bye.state is State.COMPLETED
     bye.until(2)
     assert bye.step(Input.REQUEST) == (Effect.RESEND,)
     bye.until(100)
@@ -37,7 +37,7 @@ def test_the_final_response_answers_every_repetition_for_64_t1(play, final):
 @pytest.mark.rfc("3261", "17.2.2-6")
 @pytest.mark.parametrize("final", FINALS)
 def test_over_tcp_the_final_response_ends_it_at_once(play, final):
-    bye = play(NonInviteServer(), TCP)
+    bye = play(NONINVITE_SERVER, TCP)
     bye.step(final)
     bye.until(0)
     assert bye.sent == [(0, Effect.SEND)]
@@ -47,7 +47,7 @@ def test_over_tcp_the_final_response_ends_it_at_once(play, final):
 @pytest.mark.rfc("3261", "17.2.2-8")
 @pytest.mark.parametrize("late", [*FINALS, Input.RESPONSE_1XX, Input.ABANDONED])
 def test_what_the_user_says_after_the_final_response_is_discarded(play, late):
-    bye = play(NonInviteServer(), UDP)
+    bye = play(NONINVITE_SERVER, UDP)
     bye.step(Input.RESPONSE_2XX)
     assert bye.step(late) == ()
 
@@ -56,16 +56,16 @@ def test_what_the_user_says_after_the_final_response_is_discarded(play, late):
 @pytest.mark.rfc("4320", "4.1-2", "4.1-3")
 @pytest.mark.parametrize("timers", [UDP, TCP], ids=["udp", "tcp"])
 def test_a_100_leaves_when_the_client_has_reset_timer_e_to_t2(play, timers):
-    message = play(NonInviteServer(), timers)
+    message = play(NONINVITE_SERVER, timers)
     message.until(20)
     assert message.sent == [(3.5, Effect.SEND_TRYING)]
-    assert message.machine.state is State.PROCEEDING
+    assert message.state is State.PROCEEDING
     assert message.step(Input.REQUEST) == (Effect.RESEND,)
 
 
 @pytest.mark.rfc("4320", "4.1")
 def test_no_100_leaves_after_a_final_response(play):
-    message = play(NonInviteServer(), UDP)
+    message = play(NONINVITE_SERVER, UDP)
     message.until(3)
     message.step(Input.RESPONSE_2XX)
     message.until(20)
@@ -74,7 +74,7 @@ def test_no_100_leaves_after_a_final_response(play):
 
 @pytest.mark.rfc("4320", "4.1-1")
 def test_no_provisional_response_of_the_user_ever_leaves(play):
-    message = play(NonInviteServer(), UDP)
+    message = play(NONINVITE_SERVER, UDP)
     assert message.step(Input.RESPONSE_1XX) == ()
     message.until(4)
     assert message.step(Input.RESPONSE_1XX) == ()
@@ -84,7 +84,7 @@ def test_no_provisional_response_of_the_user_ever_leaves(play):
 @pytest.mark.rfc("3261", "17.2.2-5")
 @pytest.mark.parametrize("final", FINALS)
 def test_a_final_response_after_the_100_completes_it(play, final):
-    message = play(NonInviteServer(), UDP)
+    message = play(NONINVITE_SERVER, UDP)
     message.until(10)
     message.step(final)
     message.until(100)
@@ -94,7 +94,7 @@ def test_a_final_response_after_the_100_completes_it(play, final):
 
 @pytest.mark.rfc("4320", "4.2")
 def test_a_user_without_an_answer_stays_silent_and_repetitions_are_no_new_requests(play):
-    message = play(NonInviteServer(), UDP)
+    message = play(NONINVITE_SERVER, UDP)
     message.until(2)
     message.step(Input.ABANDONED)
     message.until(30)
@@ -107,7 +107,7 @@ def test_a_user_without_an_answer_stays_silent_and_repetitions_are_no_new_reques
 
 @pytest.mark.rfc("4320", "4.2")
 def test_it_may_give_up_after_the_100_too(play):
-    message = play(NonInviteServer(), TCP)
+    message = play(NONINVITE_SERVER, TCP)
     message.until(32)
     message.step(Input.ABANDONED)
     message.until(32)
@@ -118,10 +118,10 @@ def test_it_may_give_up_after_the_100_too(play):
 @pytest.mark.rfc("6026", "8.8")
 @pytest.mark.parametrize("trying", [True, False], ids=["proceeding", "completed"])
 def test_a_response_that_cannot_be_sent_is_told_and_ends_nothing(play, trying):
-    message = play(NonInviteServer(), UDP)
+    message = play(NONINVITE_SERVER, UDP)
     message.until(4 if trying else 1)
     if not trying:
         message.step(Input.RESPONSE_2XX)
-    state = message.machine.state
+    state = message.state
     assert message.step(Input.TRANSPORT_ERROR) == (Effect.UNREACHABLE,)
-    assert message.machine.state is state
+    assert message.state is state
