@@ -49,10 +49,10 @@ static int has_lists(Fields *self)
 }
 
 /* The index of the first field of that name from `at` on, -1 without one. */
-static Py_ssize_t find(Fields *self, PyObject *name, Py_ssize_t at)
+Py_ssize_t find(PyObject *names, PyObject *name, Py_ssize_t at)
 {
-    for (; at < PyList_GET_SIZE(self->names); at++)
-        if (same_text(PyList_GET_ITEM(self->names, at), name))
+    for (; at < PyList_GET_SIZE(names); at++)
+        if (same_text(PyList_GET_ITEM(names, at), name))
             return at;
     return -1;
 }
@@ -113,7 +113,7 @@ static PyObject *fields_get(Fields *self, PyObject *name)
 {
     if (!has_lists(self))
         return NULL;
-    Py_ssize_t at = find(self, name, 0);
+    Py_ssize_t at = find(self->names, name, 0);
     if (at < 0)
         Py_RETURN_NONE;
     return value_at(self, at);
@@ -124,7 +124,7 @@ static PyObject *fields_all(Fields *self, PyObject *name)
     if (!has_lists(self))
         return NULL;
     PyObject *values = PyList_New(0);
-    for (Py_ssize_t at = 0; values != NULL && (at = find(self, name, at)) >= 0; at++) {
+    for (Py_ssize_t at = 0; values != NULL && (at = find(self->names, name, at)) >= 0; at++) {
         PyObject *value = value_at(self, at);
         if (value == NULL || PyList_Append(values, value) < 0)
             Py_CLEAR(values);
@@ -138,7 +138,7 @@ static PyObject *fields_count(Fields *self, PyObject *name)
     if (!has_lists(self))
         return NULL;
     Py_ssize_t count = 0;
-    for (Py_ssize_t at = 0; (at = find(self, name, at)) >= 0; at++)
+    for (Py_ssize_t at = 0; (at = find(self->names, name, at)) >= 0; at++)
         count++;
     return PyLong_FromSsize_t(count);
 }
@@ -147,8 +147,8 @@ static PyObject *fields_sole(Fields *self, PyObject *name)
 {
     if (!has_lists(self))
         return NULL;
-    Py_ssize_t at = find(self, name, 0);
-    if (at < 0 || find(self, name, at + 1) >= 0)
+    Py_ssize_t at = find(self->names, name, 0);
+    if (at < 0 || find(self->names, name, at + 1) >= 0)
         Py_RETURN_NONE;
     PyObject *line = at < PyList_GET_SIZE(self->lines) ? PyList_GET_ITEM(self->lines, at) : NULL;
     if (line != NULL && IS_TEXT(line) && PyUnicode_FindChar(line, ',', 0, PyUnicode_GET_LENGTH(line), 1) >= 0)
@@ -158,7 +158,7 @@ static PyObject *fields_sole(Fields *self, PyObject *name)
 
 static int fields_contains(Fields *self, PyObject *name)
 {
-    return has_lists(self) ? find(self, name, 0) >= 0 : -1;
+    return has_lists(self) ? find(self->names, name, 0) >= 0 : -1;
 }
 
 static Py_ssize_t fields_length(Fields *self)

@@ -73,6 +73,7 @@ int forgiven(void);
 /* fields.c */
 extern PyType_Spec fields_spec;
 PyObject *fields_of(PyTypeObject *kind, PyObject *names, PyObject *lines);
+Py_ssize_t find(PyObject *names, PyObject *name, Py_ssize_t at);
 
 /* params.c */
 PyObject *params_of(State *state, PyTypeObject *kind, Span span, int name, int value);

@@ -17,15 +17,6 @@ static int lists_of(PyObject *names, PyObject *lines, Lists *lists)
     return 0;
 }
 
-/* The index of the first one of that name from `at` on, -1 without one. */
-static Py_ssize_t find(Lists *lists, PyObject *name, Py_ssize_t at)
-{
-    for (; at < PyList_GET_SIZE(lists->names); at++)
-        if (same_text(PyList_GET_ITEM(lists->names, at), name))
-            return at;
-    return -1;
-}
-
 /* Takes the line, of which NULL is a failure before. */
 static int insert(Lists *lists, Py_ssize_t at, PyObject *name, PyObject *line)
 {
@@ -47,7 +38,7 @@ static int delete(Lists *lists, Py_ssize_t at)
 /* In the place of the first one, else at `top`. */
 static int put(Lists *lists, Py_ssize_t top, PyObject *name, PyObject *line)
 {
-    Py_ssize_t at = find(lists, name, 0);
+    Py_ssize_t at = find(lists->names, name, 0);
     return at < 0 ? insert(lists, top, name, line) : replace(lists, at, line);
 }
 
@@ -64,24 +55,24 @@ PyObject *native_put_on_top(PyObject *module, PyObject *const *arguments, Py_ssi
     if (PyErr_Occurred() || !lists_of(arguments[0], arguments[1], &lists))
         return NULL;
     if (breadth >= 0) { /* of several the first stays */
-        Py_ssize_t at = find(&lists, state->max_breadth, 0);
-        while (at >= 0 && (at = find(&lists, state->max_breadth, at + 1)) >= 0)
+        Py_ssize_t at = find(lists.names, state->max_breadth, 0);
+        while (at >= 0 && (at = find(lists.names, state->max_breadth, at + 1)) >= 0)
             if (!delete(&lists, at--))
                 return NULL;
     }
-    Py_ssize_t top = 0, first = find(&lists, via, 0);
-    for (Py_ssize_t at = first; at >= 0; at = find(&lists, via, at + 1))
+    Py_ssize_t top = 0, first = find(lists.names, via, 0);
+    for (Py_ssize_t at = first; at >= 0; at = find(lists.names, via, at + 1))
         top = at + 1;
     if (hops >= 0 && !put(&lists, top, state->field[MAX_FORWARDS], PyUnicode_FromFormat("Max-Forwards: %ld", hops)))
         return NULL;
     if (breadth >= 0 && !put(&lists, top, state->max_breadth, PyUnicode_FromFormat("Max-Breadth: %ld", breadth)))
         return NULL;
     if (PyUnicode_GET_LENGTH(arguments[4]) > 0) { /* 16.6 item 4: before the existing ones */
-        Py_ssize_t at = find(&lists, state->record_route, 0);
+        Py_ssize_t at = find(lists.names, state->record_route, 0);
         if (!insert(&lists, at < 0 ? top : at, state->record_route, PyUnicode_FromFormat("Record-Route: %U", arguments[4])))
             return NULL;
     }
-    first = top > 0 ? find(&lists, via, 0) : 0; /* 16.6 item 8: likewise; a request of our own has none */
+    first = top > 0 ? find(lists.names, via, 0) : 0; /* 16.6 item 8: likewise; a request of our own has none */
     if (!insert(&lists, first, via, PyUnicode_FromFormat("Via: %U", arguments[5])))
         return NULL;
     Py_RETURN_NONE;
@@ -112,9 +103,9 @@ PyObject *native_plain_way_back(PyObject *module, PyObject *const *arguments, Py
     PyObject *made = NULL;
     if (lines == NULL || !lists_of(names, lines, &lists))
         goto done;
-    Py_ssize_t via = find(&lists, state->field[VIA], 0), from = find(&lists, state->field[FROM], 0);
-    Py_ssize_t to = find(&lists, state->field[TO], 0);
-    if (via < 0 || from < 0 || to < 0 || find(&lists, state->field[VIA], via + 1) < 0)
+    Py_ssize_t via = find(lists.names, state->field[VIA], 0), from = find(lists.names, state->field[FROM], 0);
+    Py_ssize_t to = find(lists.names, state->field[TO], 0);
+    if (via < 0 || from < 0 || to < 0 || find(lists.names, state->field[VIA], via + 1) < 0)
         goto done;
     Span top = span_of(PyList_GET_ITEM(lines, via));
     if (top.start == NULL || memchr(top.start, ',', (size_t)LENGTH(top)) != NULL ||

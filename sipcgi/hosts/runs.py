@@ -250,5 +250,5 @@ class Runs:
 
 
 def close_all(descriptors: list[int]) -> None:
-    for _ in map(os.close, descriptors):
-        pass
+    for descriptor in descriptors:
+        os.close(descriptor)
