@@ -54,7 +54,7 @@ async def test_no_difference(warm: WarmBench, what: str) -> None:
 PYTHON, PERL, RUBY = "#!/usr/bin/env python3\n", "#!/usr/bin/perl\n", "#!/usr/bin/ruby\n"
 DRAWN = {
     "python": PYTHON + "import os, random, tempfile, time, uuid\n"
-    "print(random.random(), os.urandom(4), uuid.uuid4(), next(tempfile._get_candidate_names()), os.getpid())\n",
+    "print(random.random(), os.urandom(4).hex(), uuid.uuid4(), next(tempfile._get_candidate_names()), os.getpid())\n",
     "perl": PERL + "my $x; BEGIN { $x = rand } print rand, ' ', int(rand 1e9), ' ', $$",
     "ruby": RUBY + "require 'securerandom'\np rand, Random.rand(1 << 40), SecureRandom.hex, Random.new.seed, $$",
 }
