@@ -10,7 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from sipcgi.cgi.metavars import forget_cgi_fields
-from sipcgi.engine.departure import depart
+from sipcgi.engine.departure import depart, set_out
 from sipcgi.engine.large import MOST_OCTETS
 from sipcgi.engine.reachable import needs_flow
 from sipcgi.engine.servers import domain, find_servers
@@ -21,7 +21,7 @@ from sipcgi.net.blocklist import BLOCK, retry_after
 from sipcgi.proxy.responses import upstream
 from sipcgi.proxy.route import next_hop
 from sipcgi.service import Edits
-from sipcgi.sip.message import Response
+from sipcgi.sip.message import Request, Response
 from sipcgi.sip.uri import SipUri
 from sipcgi.timerqueue import Timer
 
@@ -190,7 +190,7 @@ class Branch:
     def send(self, flow: Flow) -> None:
         context = self.context
         core = context.core
-        forwarded, branch = depart(context, self.target, flow, self.edits, self.breadth)
+        forwarded, branch = self.departing(flow)
         octets = bytes(forwarded)
         # A flow on which the target registered is kept: nothing else may reach it
         if len(octets) > MOST_OCTETS and self.servers and flow.transport == "UDP":
@@ -198,12 +198,21 @@ class Branch:
             if stream is not None:
                 self.datagrams = flow
                 self.flow = flow = stream
-                forwarded, branch = depart(context, self.target, flow, self.edits, self.breadth)
+                forwarded, branch = self.departing(flow)
                 octets = bytes(forwarded)
         if context.invite:
             self.restart_timer_c(TIMER_C, self.timer_c_fired)
         client = core.transactions.send(forwarded, branch, flow, self, self.domain if self.servers else None, octets)
         self.client = client if self.flow is flow else self.client  # it may have failed at once: there is a next one
+
+    def departing(self, flow: Flow) -> tuple[Request, str]:
+        """The request as it leaves by `flow`, and the branch in its Via. Raises as forward does."""
+        context = self.context
+        core, request = context.core, context.request
+        if context.ours:
+            return set_out(core, request, self.target, flow, self.edits)
+        second = context.upstream.loop_hash()
+        return depart(core, request, context.flow, second, self.target, flow, self.edits, self.breadth)
 
     def cancel(self, status: int | None = None) -> None:
         """Ends a pending branch: CANCEL after its first provisional (RFC 3261 9.1, 16.10).

@@ -12,22 +12,23 @@ from sipcgi.sip.message import Response
 if TYPE_CHECKING:
     from sipcgi.engine.branch import Branch
     from sipcgi.engine.context import RequestContext
+    from sipcgi.engine.target import Target
 
 
-def pass_on(context: RequestContext) -> None:
+def pass_on(context: RequestContext, target: Target) -> None:
     """A request for somebody else: what DefaultRoute says of it, without asking."""
-    request, record = context.request, context.record
-    record.actions.append("proxy")
-    record.targets.append(request.uri)
-    target = context.core.locations.elsewhere(request, context.initial, context.way)
-    context.hunts = 1
     context.performing = True
     try:
-        Hunt(context, Relay(request.uri), []).start_alone(target)
+        only_branch(context, target).start()
     finally:
         context.performing = False
     if not context.pending or context.queue:
         context.drain()
+
+
+def only_branch(context: RequestContext, target: Target) -> Branch:
+    """Not yet started."""
+    return Hunt(context, Relay(context.request.uri), []).alone(target)
 
 
 def received_by_default(context: RequestContext, branch: Branch, response: Response) -> None:

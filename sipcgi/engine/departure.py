@@ -20,33 +20,33 @@ from sipcgi.sip.build import MAKES_DIALOG
 from sipcgi.sip.message import Request
 
 if TYPE_CHECKING:
-    from sipcgi.engine.context import RequestContext
     from sipcgi.engine.core import Core
     from sipcgi.engine.target import Target
 
 
-def depart(context: RequestContext, target: Target, flow: Flow, edits: Edits, breadth: int) -> tuple[Request, str]:
-    """The request as it leaves by `flow`, and the branch in its Via. Raises as forward does."""
-    core, request = context.core, context.request
-    if context.ours:
-        return set_out(core, request, target, flow, edits)
-    upstream = context.upstream
-    branch = core.ids.branch(upstream.second or upstream.loop_hash())
+def depart(
+    core: Core, request: Request, arrival: Flow, second: str, target: Target, flow: Flow, edits: Edits, breadth: int
+) -> tuple[Request, str]:
+    """The request, which came over `arrival`, as it leaves by `flow`, and the branch in its Via, with its second part.
+
+    Raises as forward does.
+    """
+    branch = core.ids.branch(second)
     sent_by = core.transport.sent_by(flow)
     via = f"SIP/2.0/{flow.transport} {sent_by};branch={branch};rport"
     # 16.6 item 4: in a dialog too, for a side that has lost its state
     if request.method not in MAKES_DIALOG:
         forwarded = forward(request, uri=target.uri, via=via, edits=edits, breadth=breadth)
         if request.method == "REGISTER":
-            add_path(context, forwarded, flow, edits)
+            add_path(core, request, arrival, forwarded, flow, edits)
         return forwarded, branch
     # 5.3: what comes in the dialog goes to each side over the flow by which it was reached
-    caller = flow_of_caller(context)
+    caller = flow_of_caller(request, arrival)
     sides = NO_FLOWS if caller is None and target.flow is None else Sides(caller, target.flow and flow)
     name = core.token_key.mint(request.call_id, request.from_.tag or "", sides)
     ours = theirs = hop(name, sent_by, flow)
-    if context.flow[:2] != flow[:2]:
-        theirs = hop(name, core.transport.sent_by(context.flow), context.flow)
+    if arrival[:2] != flow[:2]:
+        theirs = hop(name, core.transport.sent_by(arrival), arrival)
     forwarded = forward(request, uri=target.uri, via=via, record_route=ours, edits=edits, breadth=breadth)
     if theirs != ours:
         # 16.6 item 4, RFC 5658: each side gets the name by which it reaches us; ours, not one that a script printed
@@ -91,9 +91,8 @@ def over(flow: Flow) -> str:
     return "" if flow.transport == "UDP" else f";transport={flow.transport.lower()}"
 
 
-def flow_of_caller(context: RequestContext) -> Flow | None:
+def flow_of_caller(request: Request, flow: Flow) -> Flow | None:
     """The flow to the client, where it is the first hop and its Contact is not the way (RFC 5626 5.3.2, RFC 7118 5)."""
-    request, flow = context.request, context.flow
     try:
         if flow.transport != "UDP" and request.relayed:
             return None
@@ -103,12 +102,11 @@ def flow_of_caller(context: RequestContext) -> Flow | None:
         return None
 
 
-def add_path(context: RequestContext, forwarded: Request, flow: Flow, edits: Edits) -> None:
+def add_path(core: Core, request: Request, arrival: Flow, forwarded: Request, flow: Flow, edits: Edits) -> None:
     """RFC 5626 5.1: of the first hop, if the client knows Path (RFC 3327 5.2) and the script does not see to it.
 
     RFC 3608 6.2: one value for each side, so that the route leads both ways; the client's is the last.
     """
-    request = context.request
     try:
         if request.relayed or not supports(request, "path"):
             return
@@ -116,8 +114,8 @@ def add_path(context: RequestContext, forwarded: Request, flow: Flow, edits: Edi
         return
     if "path" in edits.remove or edits.sets("path"):
         return
-    transport, arrival = context.core.transport, context.flow
-    name = context.core.token_key.path(arrival)
+    transport = core.transport
+    name = core.token_key.path(arrival)
     ours, theirs = hop(name, transport.sent_by(flow), flow), hop(name, transport.sent_by(arrival), arrival)
     names = forwarded.headers.names
     at = names.index("path") if "path" in names else names.index("max-forwards")

@@ -17,6 +17,7 @@ from sipcgi.engine.context import RequestContext
 from sipcgi.engine.location_service import DefaultRoute, InAnsweredDialog
 from sipcgi.engine.originated import Caller, Calls, InCalledDialog, arrived
 from sipcgi.engine.own_route import NOTHING, OwnRoute, own_route
+from sipcgi.engine.passage import sent_on
 from sipcgi.engine.policy import Choice, Policy
 from sipcgi.engine.registrar_service import RegistrarService
 from sipcgi.engine.response_failover import ResponseFailover
@@ -132,20 +133,27 @@ class Dispatch:
         """Without a choice and a default it is for somebody else, and goes where its URI says."""
         record = access_record(request, str(flow.remote), request.call_id)
         record.route = "dialog" if own.in_dialog else "default"
-        context = RequestContext(self.core, server, request, flow, record, own)
+        core = self.core
+        if default is None:
+            target = core.locations.elsewhere(request, not own.in_dialog, own.flow)
+            record.actions.append("proxy")
+            record.targets.append(request.uri)
+            if outer is None and sent_on(core, server, request, flow, record, own, target):
+                return
+        context = RequestContext(core, server, request, flow, record, own)
         server.user = context
         if outer is not None:
             context.depth = outer.depth + 1
             context.upstream.share(outer.upstream)
         if default is None:
-            pass_on(context)
+            pass_on(context, target)
             return
         service = None
         if choice is not None:
             context.reroute = self.reroute if choice.route.reroute else None
             if choice.route.originate:
                 context.caller = self.caller(context, choice.route, leg)
-            service = self.script_service(self.core, self.policy.scripts, context, choice.route)
+            service = self.script_service(core, self.policy.scripts, context, choice.route)
             service.refusable = outer is None and not own.in_dialog and type(default) is DefaultRoute
             record.route, record.script = choice.name, choice.route.script
         context.begin(service, default)

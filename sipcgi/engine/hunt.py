@@ -66,8 +66,8 @@ class Hunt:
         for branch in started:
             branch.start()
 
-    def start_alone(self, target: Target) -> None:
-        """The same for the only target of a context to which no script adds any: it may have all of the breadth."""
+    def alone(self, target: Target) -> Branch:
+        """For the only target of a context to which no script adds any: it may have all of the breadth."""
         context = self.context
         breadth = context.upstream.breadth
         if not breadth.available:
@@ -76,8 +76,8 @@ class Hunt:
         breadth.available = 0
         self.branches.append(branch)
         context.branches.append(branch)
-        self.open = context.pending = 1
-        branch.start()
+        self.open = context.pending = context.hunts = 1
+        return branch
 
     def recurse(self, groups: list[list[Target]]) -> None:
         """Further targets in the place of one that has redirected (RFC 3261 16.7 item 4)."""

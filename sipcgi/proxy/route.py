@@ -32,8 +32,10 @@ def preprocess(request: Request, is_ours: Callable[[SipUri], bool]) -> Preproces
     params = target.params if type(target) is SipUri else NONE
     if "route" not in request.headers.names and "maddr" not in params:
         return Preprocessed(request)
-    own: list[SipUri] = []
     routes = request.routes
+    if len(routes) == 1 and "lr" not in params and "maddr" not in params:  # what a phone in a dialog sends
+        return _without_only_route(request, routes[0].uri, is_ours)
+    own: list[SipUri] = []
     # A strict router has put our Record-Route there. It has an lr parameter; an address-of-record has none.
     if routes and "lr" in params and type(target) is SipUri and is_ours(target):
         own.append(target)
@@ -54,11 +56,17 @@ def preprocess(request: Request, is_ours: Callable[[SipUri], bool]) -> Preproces
     if not own:
         return Preprocessed(request)
     last = own[-1]
-    if len(own) == 1 and last.user is not None:
-        tokens: tuple[str, ...] = (last.user,)
-    else:
-        tokens = tuple([uri.user for uri in own if uri.user is not None])
+    tokens = tuple([uri.user for uri in own if uri.user is not None])
     return Preprocessed(request, tokens, f"{last.host}:{last.port or 5060}".lower())
+
+
+def _without_only_route(request: Request, uri: Uri, is_ours: Callable[[SipUri], bool]) -> Preprocessed:
+    """`uri` is that of the only Route."""
+    if type(uri) is not SipUri or not is_ours(uri):
+        return Preprocessed(request)
+    tokens = () if uri.user is None else (uri.user,)
+    request = request.rerouted(_without(request, 1, 0))
+    return Preprocessed(request, tokens, f"{uri.host}:{uri.port or 5060}".lower())
 
 
 def strip_routes(request: Request) -> Request:

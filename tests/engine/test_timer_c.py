@@ -97,6 +97,7 @@ def test_another_request_with_a_silent_branch_takes_the_answer_of_the_other(worl
 def test_timer_c_without_any_provisional_response_is_a_408(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """Timer B would come first, with the timers as they are."""
     monkeypatch.setattr("sipcgi.engine.branch.TIMER_C", 10.0)
+    monkeypatch.setattr("sipcgi.engine.passage.TIMER_C", 10.0)
     alice = world.phone("alice")
     call = alice.calls_up("sip:nobody@192.0.2.99")
     world.run(60.0)
