@@ -98,7 +98,7 @@ class FastCgiHost:
         self._stderr = stderr
         self._services: dict[object, Service] = {}
         self._pools: dict[tuple[Hosting, Profile], Pool] = {}
-        self._pools_by_name: dict[str, Pool] = {}
+        self._pools_by_name: dict[str, tuple[Hosting, Profile, Pool]] = {}
         self._leaving: list[Service] = []
         self._inodes: dict[str, int] = {}
         """By URL, of the sockets that we made last; 0 for tcp."""
@@ -122,7 +122,7 @@ class FastCgiHost:
                 service = self._kept(before, key, route, directory) or self._made(route, directory, environment)
                 self._services[key] = service
             pools[hosting, profile] = service.pool
-            self._pools_by_name[route.script] = service.pool
+            self._pools_by_name[route.script] = hosting, profile, service.pool
         self._pools = pools
         for service in before.values():
             self._leaving.append(service)
@@ -138,8 +138,7 @@ class FastCgiHost:
     ) -> FastCgiRun:
         """Sends the request, or has it wait for room. Never waits and never raises."""
         run = FastCgiRun(self.timers, invocation, done, stderr)
-        # A transaction keeps the route with which it began; its program may have become another one since.
-        pool = self._pools.get((invocation.hosting, invocation.profile)) or self._pools_by_name.get(invocation.name)
+        pool = self._pool(invocation)
         if pool is None or pool.closed:
             self.timers.start(0.0, run.failed, "the FastCGI program is not configured any more")
         else:
@@ -175,6 +174,16 @@ class FastCgiHost:
         self._services, self._leaving, self._pools, self._pools_by_name = {}, [], {}, {}
 
     # Inside
+
+    def _pool(self, invocation: Invocation) -> Pool | None:
+        """A transaction keeps the route with which it began; its program may have become another one since."""
+        named = self._pools_by_name.get(invocation.name)
+        if named is None:
+            return self._pools.get((invocation.hosting, invocation.profile))
+        hosting, profile, pool = named
+        if hosting is invocation.hosting and profile is invocation.profile and not pool.retired:
+            return pool  # without that they are hashed
+        return self._pools.get((invocation.hosting, invocation.profile)) or pool
 
     def _of_place(self, hosting: Hosting) -> Service | None:
         """Who listens where a route says, if it is a program of ours."""

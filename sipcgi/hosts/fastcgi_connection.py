@@ -213,6 +213,14 @@ class Connection:
                 self._lost(CLOSED)
                 return
             self.heard = True
+            run = self.requests.get(1)
+            if run is not None and not (run.over or self._decoder.rest):
+                output = records.whole_output(octets)
+                if output is not None and len(output) <= run.room:
+                    del self.requests[1]
+                    self.place.ended(self)
+                    run.answered(output)
+                    return
             try:
                 for kind, number, content in self._decoder.feed(octets):
                     self._take(kind, number, content)

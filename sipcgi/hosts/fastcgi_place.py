@@ -82,8 +82,9 @@ class Place:
 
     def why_not(self) -> str:
         """Why nothing can be asked of it; empty when it can be."""
-        if self.residents and all(resident.failing for resident in self.residents):
-            return self.residents[0].failing
+        residents = self.residents
+        if residents and residents[0].failing and all(resident.failing for resident in residents):
+            return residents[0].failing
         return self._down
 
     def busy(self) -> int:
@@ -93,10 +94,12 @@ class Place:
         """Whether it has room for the run."""
         if not self.addresses or self.why_not():
             return False
-        if self._max_reqs != inf and self.busy() >= self._most(run, self._max_reqs):
+        idle = self._idle
+        at_rest = len(idle) == len(self.connections)
+        if not at_rest and self._max_reqs != inf and self.busy() >= self._most(run, self._max_reqs):
             return False
-        if self._idle:
-            self._idle.pop().begin(run)
+        if idle:
+            idle.pop().begin(run)
             return True
         if self.multiplexes and self.connections:
             connection = min(self.connections, key=lambda each: len(each.requests))

@@ -80,8 +80,9 @@ class Pool:
             place.close()
 
     def _placed(self, run: FastCgiRun) -> bool:
-        places = self.places if len(self.places) == 1 else sorted(self.places, key=Place.busy)
-        return any(place.take(run) for place in places)
+        if len(self.places) == 1:
+            return self.places[0].take(run)
+        return any(place.take(run) for place in sorted(self.places, key=Place.busy))
 
     def _fail_all_if_alone(self) -> None:
         """Nobody waits for a program that is not there."""

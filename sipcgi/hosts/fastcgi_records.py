@@ -25,8 +25,9 @@ MAX_CONNS, MAX_REQS, MPXS_CONNS = "FCGI_MAX_CONNS", "FCGI_MAX_REQS", "FCGI_MPXS_
 
 _HEADER = Struct(">BBHHBx")
 _BEGIN = Struct(">HB5x")
-_START = Struct(">BBHHBx HB5x BBHHBx")
-_TWO = Struct(">BBHHBx BBHHBx")
+_KIND = Struct(">BBH")
+_SIZE = Struct(">Hxx")
+"""Begin and rest of a header."""
 _END = Struct(">IB3x")
 _LONG = Struct(">I")
 
@@ -60,14 +61,20 @@ def begin(request: int) -> bytes:
 def whole_request(request: int, variables: Mapping[str, str], stdin: bytes) -> bytes:
     """All records of a request in one piece, for one system call."""
     params = pairs(variables)
-    if not 0 < len(params) <= MAX_CONTENT or len(stdin) > MAX_CONTENT:
+    if not 0 < len(params) <= MAX_CONTENT or not 0 < len(stdin) <= MAX_CONTENT:
         return b"".join([begin(request), stream(PARAMS, request, params), stream(STDIN, request, stdin)])
-    start = _START.pack(
-        *(VERSION, BEGIN_REQUEST, request, _BEGIN.size, 0, RESPONDER, KEEP_CONN),
-        *(VERSION, PARAMS, request, len(params), 0),
-    )
-    middle = _TWO.pack(VERSION, PARAMS, request, 0, 0, VERSION, STDIN, request, len(stdin), 0)
-    return b"".join([start, params, middle, stdin, record(STDIN, request) if stdin else b""])
+    start, middle, last = _FIRST if request == 1 else _around(request)
+    return b"".join((start, _SIZE.pack(len(params)), params, middle, _SIZE.pack(len(stdin)), stdin, last))
+
+
+def _around(request: int) -> tuple[bytes, bytes, bytes]:
+    """What is the same in each request of that number: before its variables, before its body, and behind it."""
+    ended = record(PARAMS, request)
+    params, stdin = _KIND.pack(VERSION, PARAMS, request), _KIND.pack(VERSION, STDIN, request)
+    return begin(request) + params, ended + stdin, record(STDIN, request)
+
+
+_FIRST = _around(1)
 
 
 def end(request: int, status: int = 0, protocol_status: int = REQUEST_COMPLETE) -> bytes:
@@ -82,6 +89,20 @@ def ended(content: bytes) -> tuple[int, int]:
     except error:
         raise MalformedRecord(f"an FCGI_END_REQUEST of {len(content)} octets") from None
     return status, protocol_status
+
+
+def whole_output(octets: bytes) -> bytes | None:
+    """Standard output, when what came is the whole answer to request 1, and nothing went wrong: nearly each time."""
+    if octets.startswith(_OUTPUT) and octets.endswith(_GOOD_END):
+        after = 8 + (octets[4] << 8) + octets[5]
+        if octets[after + octets[6] :] in _GOOD_ENDS:
+            return octets[8:after]
+    return None
+
+
+_OUTPUT = _KIND.pack(VERSION, STDOUT, 1)
+_GOOD_END = end(1)
+_GOOD_ENDS = (record(STDOUT, 1) + _GOOD_END, _GOOD_END)
 
 
 def question() -> bytes:
@@ -142,14 +163,15 @@ def unpack_pairs(content: bytes) -> Iterable[tuple[bytes, bytes]]:
 class Decoder:
     """Makes records of octets, however they come."""
 
-    __slots__ = ("_rest",)
+    __slots__ = ("rest",)
 
     def __init__(self) -> None:
-        self._rest = b""
+        self.rest = b""
+        """The begin of a record."""
 
     def feed(self, octets: bytes) -> list[Record]:
         """Those that are complete now. Raises MalformedRecord, after which there is nothing more to be had."""
-        octets = self._rest + octets if self._rest else octets
+        octets = self.rest + octets if self.rest else octets
         found, at, size = [], 0, len(octets)
         while size - at >= 8:
             version, kind, request, length, padding = _HEADER.unpack_from(octets, at)
@@ -160,5 +182,5 @@ class Decoder:
                 break
             found.append(Record(kind, request, octets[at + 8 : after]))
             at = after + padding
-        self._rest = octets[at:]
+        self.rest = octets[at:]
         return found

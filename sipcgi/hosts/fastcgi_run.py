@@ -20,8 +20,8 @@ class FastCgiRun:
     """Waits in the line of its pool, or is under way on a connection, or is `over`."""
 
     __slots__ = (
-        "_chunks", "_connection", "_number", "_patience", "_pool", "_size", "_started", "_stderr", "_timer", "_timers",
-        "_tried", "done", "invocation", "over",
+        "_chunks", "_connection", "_number", "_patience", "_pool", "_started", "_stderr", "_tell", "_timer", "_timers",
+        "_tried", "done", "invocation", "over", "room",
     )  # fmt: skip
 
     def __init__(
@@ -34,9 +34,12 @@ class FastCgiRun:
         self.invocation = invocation
         self.done = done
         self.over = False
-        self._stderr = StderrLines(stderr)
+        self.room = invocation.max_output
+        """Octets that it may still print."""
+        self._tell = stderr
+        self._stderr: StderrLines | None = None
+        """None as long as nothing came."""
         self._chunks: list[bytes] = []
-        self._size = 0
         self._timers = timers
         self._started = timers.now()
         self._timer = timers.start(invocation.timeout, self._time_out)
@@ -76,9 +79,9 @@ class FastCgiRun:
     def printed(self, octets: bytes) -> None:
         if self.over or not octets:
             return
-        room = self.invocation.max_output - self._size
-        self._size += len(octets)
-        if len(octets) > room:
+        room = self.room
+        self.room -= len(octets)
+        if self.room < 0:
             self._chunks.append(octets[:room])
             self._drop()
             self._finish(Outcome(stdout=b"".join(self._chunks), overflow=True))
@@ -88,7 +91,14 @@ class FastCgiRun:
     def complained(self, octets: bytes) -> None:
         if not self.over:
             self._tried = True
+            if self._stderr is None:
+                self._stderr = StderrLines(self._tell)
             self._stderr.feed(octets)
+
+    def answered(self, output: bytes) -> None:
+        """The rest of what it prints, for which there is room, and a good end."""
+        self._close()
+        self._finish(Outcome(stdout=b"".join([*self._chunks, output]) if self._chunks else output, status=0))
 
     def completed(self, status: int, protocol_status: int) -> None:
         if self.over:
@@ -134,6 +144,7 @@ class FastCgiRun:
             self._patience.cancel()
 
     def _finish(self, outcome: Outcome) -> None:
-        self._stderr.close()
+        if self._stderr is not None:
+            self._stderr.close()
         outcome.wall = self._timers.now() - self._started
         self.done(outcome)

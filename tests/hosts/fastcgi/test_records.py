@@ -59,13 +59,57 @@ def test_as_the_specification_has_them(octets: str, made: bytes) -> None:
 
 @pytest.mark.parametrize("variables", [{}, {"A": "b"}, {f"N{number}": "v" * 60_000 for number in range(3)}])
 @pytest.mark.parametrize("stdin", [b"", b"body", b"x" * 65535, b"x" * 65536])
-def test_a_request_in_one_piece_is_its_records(variables: dict[str, str], stdin: bytes) -> None:
+@pytest.mark.parametrize("number", [1, 7])
+def test_a_request_in_one_piece_is_its_records(number: int, variables: dict[str, str], stdin: bytes) -> None:
     pieces = [
-        records.begin(7),
-        records.stream(records.PARAMS, 7, records.pairs(variables)),
-        records.stream(records.STDIN, 7, stdin),
+        records.begin(number),
+        records.stream(records.PARAMS, number, records.pairs(variables)),
+        records.stream(records.STDIN, number, stdin),
     ]
-    assert records.whole_request(7, variables, stdin) == b"".join(pieces)
+    assert records.whole_request(number, variables, stdin) == b"".join(pieces)
+
+
+OUTPUT = records.record(records.STDOUT, 1, b"printed")
+EMPTY = records.record(records.STDOUT, 1)
+
+
+@pytest.mark.parametrize("content", [b"", b"printed", b"x" * 300, b"x" * 65535, records.end(1), EMPTY + records.end(1)])
+@pytest.mark.parametrize("padding", [0, 5])
+@pytest.mark.parametrize("empty", [b"", EMPTY])
+def test_a_whole_answer_at_a_glance(content: bytes, padding: int, empty: bytes) -> None:
+    octets = records.record(records.STDOUT, 1, content, padding) + empty + records.end(1)
+    assert records.whole_output(octets) == content
+    assert records.whole_output(octets[:-1]) is None
+    assert records.whole_output(octets + b"\1") is None
+
+
+@pytest.mark.parametrize(
+    "octets",
+    [
+        OUTPUT + records.end(1, status=1),
+        OUTPUT + records.end(1, protocol_status=records.OVERLOADED),
+        OUTPUT + records.end(2),
+        OUTPUT + OUTPUT + records.end(1),
+        OUTPUT + records.record(records.STDERR, 1, b"oh") + records.end(1),
+        records.record(records.STDERR, 1, b"oh") + records.end(1),
+        records.record(records.STDOUT, 2, b"printed") + records.end(1),
+        records.record(records.STDOUT, 1, records.end(1)),
+        OUTPUT[:5] + records.end(1),
+        records.end(1),
+    ],
+)
+def test_all_other_answers_are_decoded(octets: bytes) -> None:
+    assert records.whole_output(octets) is None
+
+
+@given(st.lists(st.sampled_from([OUTPUT, EMPTY, records.end(1), b"\0", b"\1\6\0\1\0", b"\xff"]), max_size=6))
+def test_a_glance_sees_what_the_decoder_does(pieces: list[bytes]) -> None:
+    octets = b"".join(pieces)
+    output = records.whole_output(octets)
+    if output is not None:
+        found = Decoder().feed(octets)
+        assert b"".join(content for kind, _, content in found if kind == records.STDOUT) == output
+        assert found[-1] == Record(records.END_REQUEST, 1, bytes(8))
 
 
 def test_a_stream_is_cut_into_records() -> None:
