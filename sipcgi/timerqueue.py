@@ -38,7 +38,7 @@ class Timer:
 
 @compiled
 class Deadlines:
-    """A heap of deadlines, and the timers of each.
+    """A heap of deadlines, the timers of each, and calling them.
 
     All are due on a grid, never early, so that one wake-up of the driver serves many, and many share one place in the
     heap: of `grain` seconds for timers of a second and more, most of which are those of lingering transactions, of a
@@ -51,6 +51,8 @@ class Deadlines:
     _heap: list[float]
     _timers: dict[float, dict[Timer, None]]
     """By deadline, in the order of their start."""
+    _due: list[Timer]
+    """Those of a deadline that has come, the next one last."""
 
     def start(self, delay: float, callback: Callable[..., None], *arguments: Any) -> Timer:
         """Calls `callback(*arguments)` in `delay` seconds."""
@@ -71,26 +73,6 @@ class Deadlines:
         if self._heap[0] == deadline:
             self.wake()
         return timer
-
-
-class TimerQueue(Deadlines):
-    """The timers, and calling them. `wake` is called when one becomes the next one due, so that a sleeping driver looks
-    again."""
-
-    def __init__(self, now: Callable[[], float], wake: Callable[[], None] = lambda: None, grain: float = 0.0) -> None:
-        self.now = now
-        self.wake = wake
-        self.grain = grain
-        self._heap = []
-        self._timers = {}
-        self._due: list[Timer] = []
-        """Those of a deadline that has come, the next one last."""
-
-    def waiting(self) -> Iterator[Timer]:
-        """All that were neither called nor cancelled."""
-        yield from (timer for timer in reversed(self._due) if timer.callback is not None)
-        for timers in self._timers.values():
-            yield from timers
 
     def next_deadline(self) -> float | None:
         """When the next timer is due, in the clock's seconds; None when there is none."""
@@ -122,3 +104,22 @@ class TimerQueue(Deadlines):
             assert callback is not None
             callback(*arguments)
         return count
+
+
+class TimerQueue(Deadlines):
+    """All timers. `wake` is called when one becomes the next one due, so that a sleeping driver looks
+    again."""
+
+    def __init__(self, now: Callable[[], float], wake: Callable[[], None] = lambda: None, grain: float = 0.0) -> None:
+        self.now = now
+        self.wake = wake
+        self.grain = grain
+        self._heap = []
+        self._timers = {}
+        self._due = []
+
+    def waiting(self) -> Iterator[Timer]:
+        """All that were neither called nor cancelled."""
+        yield from (timer for timer in reversed(self._due) if timer.callback is not None)
+        for timers in self._timers.values():
+            yield from timers

@@ -22,6 +22,8 @@ class Watch:
 
     def __init__(self) -> None:
         self._epoll = epoll()
+        self.poll = self._epoll.poll
+        """`poll(patience, EVENTS)`: what `handle` is to handle."""
         self._handlers: dict[int, Handler] = {}
         self._first = 0
         """The place among what `poll` finds of the one that comes first: the next one, after the time was up."""
@@ -40,12 +42,16 @@ class Watch:
 
     def turn(self, patience: float = 0.0) -> None:
         """Handles what has come, for a moment; when there is nothing, waits `patience` seconds for it."""
-        if found := self._epoll.poll(patience, EVENTS):
+        if found := self.poll(patience, EVENTS):
             self.handle(found)
 
     def handle(self, found: list[tuple[int, int]]) -> None:
         """Of what `poll` found, as much as fits into a moment: what is left is reported again."""
         until = perf_counter() + SLICE
+        if len(found) == 1:
+            descriptor, events = found[0]
+            self._handlers[descriptor](events, until)
+            return
         first = self._first
         if first:  # epoll finds them in the same order again, and who took all of the time may do so again
             first %= len(found)

@@ -133,6 +133,20 @@ static PyObject *fields_all(Fields *self, PyObject *name)
     return values;
 }
 
+static PyObject *fields_values(Fields *self, PyObject *Py_UNUSED(nothing))
+{
+    if (!has_lists(self))
+        return NULL;
+    PyObject *values = PyList_New(0);
+    for (Py_ssize_t at = 0; values != NULL && at < PyList_GET_SIZE(self->lines); at++) {
+        PyObject *value = value_at(self, at);
+        if (value == NULL || PyList_Append(values, value) < 0)
+            Py_CLEAR(values);
+        Py_XDECREF(value);
+    }
+    return values;
+}
+
 static PyObject *fields_count(Fields *self, PyObject *name)
 {
     if (!has_lists(self))
@@ -170,6 +184,7 @@ static PyMethodDef methods[] = {
     {"of", (PyCFunction)(void (*)(void))fields_of_lists, METH_FASTCALL | METH_CLASS, "Made of the two lists as they are."},
     {"get", (PyCFunction)fields_get, METH_O, "The value of the first field of that name, unfolded and stripped."},
     {"all", (PyCFunction)fields_all, METH_O, "The values of all fields of that name."},
+    {"values", (PyCFunction)fields_values, METH_NOARGS, "The values of all fields, in order."},
     {"sole", (PyCFunction)fields_sole, METH_O, "The value of the only field of that name, if it is surely one element."},
     {"count", (PyCFunction)fields_count, METH_O, "How many fields of that name there are."},
     {NULL},

@@ -7,7 +7,7 @@
 #define NUMBER_MOST 0xffffffffLL /* RFC 3261 20.16: a sequence number is below 2**31; grammar.number takes 2**32 - 1 */
 
 typedef struct {
-    PyObject *known, *request, *response, *headers, *cseq, *via;
+    PyObject *known, *request, *response, *headers, *cseq, *via, *address;
 } Kinds;
 
 static int is_kind(PyObject *found, PyTypeObject *base)
@@ -15,18 +15,19 @@ static int is_kind(PyObject *found, PyTypeObject *base)
     return PyType_Check(found) && PyType_IsSubtype((PyTypeObject *)found, base);
 }
 
-/* The dictionary of names, Request, Response, Headers, CSeq, and the kinds of a Via. */
+/* The dictionary of names, Request, Response, Headers, CSeq, the kinds of a Via, and what parses an address. */
 static int kinds_of(State *state, PyObject *found, Kinds *kinds)
 {
-    if (PyTuple_Check(found) && PyTuple_GET_SIZE(found) == 6) {
+    if (PyTuple_Check(found) && PyTuple_GET_SIZE(found) == 7) {
         *kinds = (Kinds){PyTuple_GET_ITEM(found, 0), PyTuple_GET_ITEM(found, 1), PyTuple_GET_ITEM(found, 2),
-                         PyTuple_GET_ITEM(found, 3), PyTuple_GET_ITEM(found, 4), PyTuple_GET_ITEM(found, 5)};
+                         PyTuple_GET_ITEM(found, 3), PyTuple_GET_ITEM(found, 4), PyTuple_GET_ITEM(found, 5),
+                         PyTuple_GET_ITEM(found, 6)};
         if (PyDict_Check(kinds->known) && is_kind(kinds->request, &PyBaseObject_Type) &&
             is_kind(kinds->response, &PyBaseObject_Type) && is_kind(kinds->headers, state->fields) &&
             is_kind(kinds->cseq, &PyTuple_Type))
             return 1;
     }
-    PyErr_SetString(PyExc_TypeError, "kinds are the known names, Request, Response, Headers, CSeq, those of a Via");
+    PyErr_SetString(PyExc_TypeError, "kinds are the known names, Request, Response, Headers, CSeq, those of a Via, a function");
     return 0;
 }
 
@@ -170,6 +171,17 @@ unusual:
     return NULL;
 }
 
+/* From or To of a request; one that does not parse is refused when it is asked for. */
+static int set_address(Kinds *kinds, PyObject *message, PyObject *name, Span value)
+{
+    PyObject *string = value.start == value.end ? NULL : text(value);
+    if (string == NULL)
+        return !PyErr_Occurred();
+    PyObject *address = PyObject_CallOneArg(kinds->address, string);
+    Py_DECREF(string);
+    return address == NULL ? forgiven() : set(message, name, address);
+}
+
 /* Sets what nearly all that handle a message ask for; other forms, and errors, are found when they are asked for. */
 static int set_typed(State *state, Kinds *kinds, PyObject *message, const Span *value, int is_request)
 {
@@ -180,6 +192,9 @@ static int set_typed(State *state, Kinds *kinds, PyObject *message, const Span *
         if (hops >= 0 && !set(message, state->max_forwards, PyLong_FromLongLong(hops)))
             return 0;
     }
+    if (is_request && !(set_address(kinds, message, state->from_, value[FROM]) &&
+                        set_address(kinds, message, state->to, value[TO])))
+        return 0;
     PyObject *via = via_of(state, kinds->via, value[VIA]);
     return via == NULL ? !PyErr_Occurred() : set(message, state->via, via);
 }

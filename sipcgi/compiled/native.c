@@ -53,9 +53,13 @@ static int execute(PyObject *module)
     if (heapq == NULL)
         return -1;
     state->heappush = PyObject_GetAttrString(heapq, "heappush");
+    state->heappop = PyObject_GetAttrString(heapq, "heappop");
     Py_DECREF(heapq);
-    if (state->heappush == NULL || add_type(module, &fields_spec, &state->fields) < 0 || add_type(module, &lazy_spec, NULL) < 0 ||
-        add_type(module, &timer_spec, &state->timer) < 0 || add_type(module, &deadlines_spec, NULL) < 0)
+    if (state->heappush == NULL || state->heappop == NULL || add_type(module, &fields_spec, &state->fields) < 0 || add_type(module, &lazy_spec, NULL) < 0 ||
+        add_type(module, &octets_spec, NULL) < 0 || add_type(module, &remembered_spec, NULL) < 0 ||
+        add_type(module, &timer_spec, &state->timer) < 0 || add_type(module, &deadlines_spec, &state->deadlines) < 0 ||
+        add_type(module, &walker_spec, &state->walker) < 0 ||
+        (state->starter = (PyTypeObject *)PyType_FromModuleAndSpec(module, &starter_spec, NULL)) == NULL)
         return -1;
     return PyModule_AddStringConstant(module, "SOURCES", SOURCES);
 }
@@ -64,8 +68,12 @@ static int traverse(PyObject *module, visitproc visit, void *arg)
 {
     State *state = PyModule_GetState(module);
     Py_VISIT(state->heappush);
+    Py_VISIT(state->heappop);
     Py_VISIT(state->fields);
     Py_VISIT(state->timer);
+    Py_VISIT(state->deadlines);
+    Py_VISIT(state->walker);
+    Py_VISIT(state->starter);
     return 0;
 }
 
@@ -89,8 +97,12 @@ static int clear(PyObject *module)
         Py_CLEAR(state->transport_word[at]);
     Py_CLEAR(state->empty);
     Py_CLEAR(state->heappush);
+    Py_CLEAR(state->heappop);
     Py_CLEAR(state->fields);
     Py_CLEAR(state->timer);
+    Py_CLEAR(state->deadlines);
+    Py_CLEAR(state->walker);
+    Py_CLEAR(state->starter);
     return 0;
 }
 
@@ -105,14 +117,17 @@ static void discard(void *module)
 static PyMethodDef functions[] = {
     FUNCTION(plain_message, "The message in a datagram, None when it is not plain."),
     FUNCTION(plain_head, "The message of a head and its Content-Length, None when it is not plain."),
-    FUNCTION(octets, "A message as it goes onto the wire."),
     FUNCTION(plain_params, "Parameters of a header field, None when they are not plain."),
     FUNCTION(plain_uri_params, "Parameters of a URI, None when they are not plain."),
     FUNCTION(plain_via, "A Via, None when it is not plain."),
     FUNCTION(plain_sip_uri, "A SIP or SIPS URI, None when it is not plain."),
     FUNCTION(plain_address, "An address, None when it is not plain."),
+    FUNCTION(resend_starter, "What starts a timer of retransmissions."),
+    FUNCTION(timeout_starter, "What starts another timer of a transaction."),
     FUNCTION(put_on_top, "Puts what a proxy adds to a request into its lists."),
+    FUNCTION(spawn, "Starts a program as the leader of its own session: its process id."),
     FUNCTION(plain_way_back, "The fields of a response on its way upstream, None when it is not plain."),
+    {"plain_server_key", native_plain_server_key, METH_O, "The key of a server transaction, None for a client of RFC 2543."},
     {NULL},
 };
 
@@ -124,7 +139,7 @@ static PyModuleDef_Slot slots[] = {
 static struct PyModuleDef definition = {
     PyModuleDef_HEAD_INIT,
     .m_name = "native",
-    .m_doc = "The hottest primitives of SIP messages and of timers.",
+    .m_doc = "The hottest primitives of SIP messages, transactions and timers.",
     .m_size = sizeof(State),
     .m_methods = functions,
     .m_slots = slots,

@@ -19,7 +19,7 @@
     _(method) _(uri) _(headers) _(body) _(status) _(reason) _(call_id) _(max_forwards) _(text) \
     _(protocol) _(transport) _(host) _(port) _(params) _(sent_by) _(branch) _(rport) _(received) _(tag) _(lr) \
     _(scheme) _(user) _(password) _(address) _(_text) _(sip) _(sips) _(display) \
-    _(names) _(lines)
+    _(names) _(lines) _(from_) _(to) _(maddr) _(bare) _(start_line) _(make) _(most)
 
 enum { VIA, FROM, TO, CALL_ID, CSEQ, MAX_FORWARDS, CONTENT_LENGTH, FIELDS };
 
@@ -36,8 +36,8 @@ typedef struct {
     PyObject *method_word[METHODS];
     PyObject *transport_word[TRANSPORTS];
     PyObject *empty;                    /* () */
-    PyObject *heappush;
-    PyTypeObject *fields, *timer;
+    PyObject *heappush, *heappop;
+    PyTypeObject *fields, *timer, *deadlines, *walker, *starter;
 } State;
 
 /* Python 3.11 has strings that are not laid out before they are looked into, though Python code makes none. */
@@ -96,16 +96,26 @@ PyObject *native_plain_via(PyObject *module, PyObject *const *arguments, Py_ssiz
 PyObject *native_plain_sip_uri(PyObject *module, PyObject *const *arguments, Py_ssize_t count);
 PyObject *native_plain_address(PyObject *module, PyObject *const *arguments, Py_ssize_t count);
 
-/* head.c, octets.c */
+/* head.c */
 PyObject *native_plain_message(PyObject *module, PyObject *const *arguments, Py_ssize_t count);
 PyObject *native_plain_head(PyObject *module, PyObject *const *arguments, Py_ssize_t count);
-PyObject *native_octets(PyObject *module, PyObject *const *arguments, Py_ssize_t count);
 
 /* splice.c */
 PyObject *native_put_on_top(PyObject *module, PyObject *const *arguments, Py_ssize_t count);
 PyObject *native_plain_way_back(PyObject *module, PyObject *const *arguments, Py_ssize_t count);
 
-/* lazy.c, timers.c */
-extern PyType_Spec lazy_spec, timer_spec, deadlines_spec;
+/* spawn.c */
+PyObject *native_spawn(PyObject *module, PyObject *const *arguments, Py_ssize_t count);
+
+/* lazy.c, timers.c, steps.c */
+extern PyType_Spec lazy_spec, timer_spec, deadlines_spec, walker_spec, starter_spec;
+PyObject *start_timer(State *state, PyObject *deadlines, double delay, PyObject *callback, PyObject *arguments);
+int cancel_timer(PyObject *timer);
+PyObject *native_resend_starter(PyObject *module, PyObject *const *arguments, Py_ssize_t count);
+PyObject *native_timeout_starter(PyObject *module, PyObject *const *arguments, Py_ssize_t count);
+
+/* octets.c, remembered.c, key.c */
+extern PyType_Spec octets_spec, remembered_spec;
+PyObject *native_plain_server_key(PyObject *module, PyObject *request);
 
 #endif

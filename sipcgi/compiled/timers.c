@@ -1,4 +1,4 @@
-/* Timers that share deadlines: starting and cancelling one (timerqueue.py). */
+/* Timers that share deadlines: starting, cancelling and calling them (timerqueue.py). */
 
 #include "native.h"
 #include <math.h>
@@ -9,13 +9,13 @@ typedef struct {
     PyObject *callback, *arguments, *place;
 } Timer;
 
-static PyObject *timer_cancel(Timer *self, PyObject *Py_UNUSED(nothing))
+static int cancel(Timer *self)
 {
     if (self->callback == Py_None || self->callback == NULL)
-        Py_RETURN_NONE;
+        return 1;
     PyObject *empty = PyTuple_New(0);
     if (empty == NULL)
-        return NULL;
+        return 0;
     /* what these let go of may run anything, so it goes last */
     PyObject *callback = self->callback, *arguments = self->arguments;
     self->callback = Py_NewRef(Py_None);
@@ -25,7 +25,12 @@ static PyObject *timer_cancel(Timer *self, PyObject *Py_UNUSED(nothing))
         found = PyDict_DelItem(self->place, (PyObject *)self);
     Py_DECREF(callback);
     Py_XDECREF(arguments);
-    if (found < 0)
+    return found >= 0;
+}
+
+static PyObject *timer_cancel(Timer *self, PyObject *Py_UNUSED(nothing))
+{
+    if (!cancel(self))
         return NULL;
     Py_RETURN_NONE;
 }
@@ -87,7 +92,7 @@ PyType_Spec timer_spec = {
 
 typedef struct {
     PyObject_HEAD
-    PyObject *now, *wake, *heap, *timers;
+    PyObject *now, *wake, *heap, *timers, *due;
     double grain;
 } Deadlines;
 
@@ -130,19 +135,10 @@ static int push(Deadlines *self, State *state, PyObject *deadline)
     return done != NULL;
 }
 
-static PyObject *deadlines_start(Deadlines *self, PyTypeObject *defining, PyObject *const *arguments, Py_ssize_t count,
-                                 PyObject *keywords)
+/* `arguments` is a tuple. */
+PyObject *start_timer(State *state, PyObject *deadlines, double delay, PyObject *callback, PyObject *arguments)
 {
-    State *state = PyType_GetModuleState(defining);
-    if (state == NULL)
-        return NULL;
-    if (count < 2 || (keywords != NULL && PyTuple_GET_SIZE(keywords) > 0)) {
-        PyErr_SetString(PyExc_TypeError, "start() takes a delay, a callback and its arguments");
-        return NULL;
-    }
-    double delay = PyFloat_AsDouble(arguments[0]);
-    if (delay == -1 && PyErr_Occurred())
-        return NULL;
+    Deadlines *self = (Deadlines *)deadlines;
     PyObject *now = self->now == NULL ? NULL : PyObject_CallNoArgs(self->now);
     if (now == NULL) {
         if (!PyErr_Occurred())
@@ -167,27 +163,184 @@ static PyObject *deadlines_start(Deadlines *self, PyTypeObject *defining, PyObje
     int is_new = 0;
     PyObject *deadline = PyFloat_FromDouble(due);
     PyObject *place = deadline == NULL ? NULL : place_of(self, deadline, &is_new);
-    PyObject *rest = place == NULL ? NULL : PyTuple_New(count - 2);
-    if (rest == NULL)
-        goto done;
-    for (Py_ssize_t at = 2; at < count; at++)
-        PyTuple_SET_ITEM(rest, at - 2, Py_NewRef(arguments[at]));
-    timer = (Timer *)state->timer->tp_alloc(state->timer, 0);
-    if (timer == NULL) {
-        Py_DECREF(rest);
-        goto done;
+    timer = place == NULL ? NULL : (Timer *)state->timer->tp_alloc(state->timer, 0);
+    if (timer != NULL) {
+        timer->deadline = due;
+        timer->callback = Py_NewRef(callback);
+        timer->arguments = Py_NewRef(arguments);
+        timer->place = Py_NewRef(place);
+        if (!PyDict_Check(place) || PyDict_SetItem(place, (PyObject *)timer, Py_None) < 0 ||
+            (is_new && !push(self, state, deadline)))
+            Py_CLEAR(timer);
     }
-    timer->deadline = due;
-    timer->callback = Py_NewRef(arguments[1]);
-    timer->arguments = rest;
-    timer->place = Py_NewRef(place);
-    if (!PyDict_Check(place) || PyDict_SetItem(place, (PyObject *)timer, Py_None) < 0 ||
-        (is_new && !push(self, state, deadline)))
-        Py_CLEAR(timer);
-done:
     Py_XDECREF(deadline);
     Py_XDECREF(place);
     return (PyObject *)timer;
+}
+
+int cancel_timer(PyObject *timer)
+{
+    if (Py_TYPE(timer)->tp_dealloc == (destructor)timer_dealloc)
+        return cancel((Timer *)timer);
+    PyErr_SetString(PyExc_TypeError, "this is no timer");
+    return 0;
+}
+
+static PyObject *deadlines_start(Deadlines *self, PyTypeObject *defining, PyObject *const *arguments, Py_ssize_t count,
+                                 PyObject *keywords)
+{
+    State *state = PyType_GetModuleState(defining);
+    if (state == NULL)
+        return NULL;
+    if (count < 2 || (keywords != NULL && PyTuple_GET_SIZE(keywords) > 0)) {
+        PyErr_SetString(PyExc_TypeError, "start() takes a delay, a callback and its arguments");
+        return NULL;
+    }
+    double delay = PyFloat_AsDouble(arguments[0]);
+    if (delay == -1 && PyErr_Occurred())
+        return NULL;
+    PyObject *rest = PyTuple_New(count - 2);
+    if (rest == NULL)
+        return NULL;
+    for (Py_ssize_t at = 2; at < count; at++)
+        PyTuple_SET_ITEM(rest, at - 2, Py_NewRef(arguments[at]));
+    PyObject *timer = start_timer(state, (PyObject *)self, delay, arguments[1], rest);
+    Py_DECREF(rest);
+    return timer;
+}
+
+static int is_whole(Deadlines *self)
+{
+    if (self->heap != NULL && self->timers != NULL && self->due != NULL && PyList_CheckExact(self->heap) &&
+        PyDict_CheckExact(self->timers) && PyList_CheckExact(self->due))
+        return 1;
+    PyErr_SetString(PyExc_TypeError, "it takes lists as heap and of what is due, and a dictionary of timers");
+    return 0;
+}
+
+/* The last one of those that are due, borrowed; NULL when there is none. */
+static Timer *last_due(Deadlines *self)
+{
+    Py_ssize_t count = PyList_GET_SIZE(self->due);
+    PyObject *last = count == 0 ? NULL : PyList_GET_ITEM(self->due, count - 1);
+    return last == NULL || Py_TYPE(last)->tp_dealloc != (destructor)timer_dealloc ? NULL : (Timer *)last;
+}
+
+static int pop_due(Deadlines *self)
+{
+    Py_ssize_t count = PyList_GET_SIZE(self->due);
+    return PyList_SetSlice(self->due, count - 1, count, NULL) == 0;
+}
+
+/* The timers of the first deadline are out of the heap; a new reference. */
+static PyObject *pop(Deadlines *self, State *state)
+{
+    PyObject *first = PyObject_CallOneArg(state->heappop, self->heap);
+    PyObject *place = first == NULL ? NULL : Py_XNewRef(PyDict_GetItemWithError(self->timers, first));
+    if (place != NULL && PyDict_DelItem(self->timers, first) < 0)
+        Py_CLEAR(place);
+    else if (first != NULL && place == NULL && !PyErr_Occurred())
+        PyErr_SetObject(PyExc_KeyError, first);
+    Py_XDECREF(first);
+    return place;
+}
+
+/* A new reference; NULL without an exception when there is none. */
+static PyObject *next_deadline(Deadlines *self, State *state)
+{
+    Timer *timer;
+    if (!is_whole(self))
+        return NULL;
+    while ((timer = last_due(self)) != NULL && (timer->callback == NULL || timer->callback == Py_None))
+        if (!pop_due(self))
+            return NULL;
+    if (timer != NULL)
+        return PyFloat_FromDouble(timer->deadline);
+    while (PyList_GET_SIZE(self->heap) > 0) {
+        PyObject *first = PyList_GET_ITEM(self->heap, 0), *place = PyDict_GetItemWithError(self->timers, first);
+        if (place == NULL || !PyDict_Check(place) || PyDict_GET_SIZE(place) > 0)
+            return place == NULL && PyErr_Occurred() ? NULL : Py_NewRef(first);
+        place = pop(self, state);
+        if (place == NULL)
+            return NULL;
+        Py_DECREF(place);
+    }
+    return NULL;
+}
+
+static PyObject *deadlines_next(Deadlines *self, PyTypeObject *defining, PyObject *const *Py_UNUSED(arguments),
+                                Py_ssize_t count, PyObject *keywords)
+{
+    if (count != 0 || keywords != NULL) {
+        PyErr_SetString(PyExc_TypeError, "next_deadline() takes nothing");
+        return NULL;
+    }
+    return or_none(next_deadline(self, PyType_GetModuleState(defining)));
+}
+
+/* The timers of the first deadline become those that are due. */
+static int draw(Deadlines *self, State *state)
+{
+    PyObject *place = pop(self, state), *due = place == NULL ? NULL : PySequence_List(place);
+    int done = due != NULL && PyList_Reverse(due) == 0;
+    if (done) {
+        Py_SETREF(self->due, Py_NewRef(due));
+        if (PyDict_Check(place))
+            PyDict_Clear(place);
+    }
+    Py_XDECREF(place);
+    Py_XDECREF(due);
+    return done;
+}
+
+/* Calls the last one of those that are due, once. */
+static int call(Deadlines *self, State *state)
+{
+    Timer *timer = last_due(self);
+    if (timer == NULL || timer->callback == NULL || timer->arguments == NULL || !PyTuple_Check(timer->arguments)) {
+        PyErr_SetString(PyExc_TypeError, "what is due is no timer");
+        return 0;
+    }
+    PyObject *callback = timer->callback, *arguments = timer->arguments;
+    timer->callback = Py_NewRef(Py_None);
+    timer->arguments = Py_NewRef(state->empty);
+    PyObject *done = pop_due(self) ? PyObject_Call(callback, arguments, NULL) : NULL;
+    Py_DECREF(callback);
+    Py_DECREF(arguments);
+    Py_XDECREF(done);
+    return done != NULL;
+}
+
+static PyObject *deadlines_fire(Deadlines *self, PyTypeObject *defining, PyObject *const *arguments, Py_ssize_t count,
+                                PyObject *keywords)
+{
+    State *state = PyType_GetModuleState(defining);
+    if (count > 1 || keywords != NULL) {
+        PyErr_SetString(PyExc_TypeError, "fire() takes how many at most");
+        return NULL;
+    }
+    long most = count == 0 ? 50 : PyLong_AsLong(arguments[0]), fired = 0;
+    PyObject *time = most == -1 && PyErr_Occurred() ? NULL : self->now == NULL ? NULL : PyObject_CallNoArgs(self->now);
+    if (time == NULL) {
+        if (!PyErr_Occurred())
+            PyErr_SetString(PyExc_TypeError, "fire() before __init__");
+        return NULL;
+    }
+    double now = PyFloat_AsDouble(time);
+    Py_DECREF(time);
+    while (!PyErr_Occurred() && fired < most) {
+        PyObject *deadline = next_deadline(self, state);
+        if (deadline == NULL)
+            break;
+        double due = PyFloat_AsDouble(deadline);
+        Py_DECREF(deadline);
+        if (PyErr_Occurred() || due > now || (PyList_GET_SIZE(self->due) == 0 && !draw(self, state)))
+            break;
+        fired++;
+        if (!call(self, state))
+            break;
+    }
+    return PyErr_Occurred() ? NULL : PyLong_FromLong(fired);
 }
 
 static int deadlines_traverse(Deadlines *self, visitproc visit, void *arg)
@@ -197,6 +350,7 @@ static int deadlines_traverse(Deadlines *self, visitproc visit, void *arg)
     Py_VISIT(self->wake);
     Py_VISIT(self->heap);
     Py_VISIT(self->timers);
+    Py_VISIT(self->due);
     return 0;
 }
 
@@ -206,6 +360,7 @@ static int deadlines_clear(Deadlines *self)
     Py_CLEAR(self->wake);
     Py_CLEAR(self->heap);
     Py_CLEAR(self->timers);
+    Py_CLEAR(self->due);
     return 0;
 }
 
@@ -221,6 +376,10 @@ static void deadlines_dealloc(Deadlines *self)
 static PyMethodDef deadlines_methods[] = {
     {"start", (PyCFunction)(void (*)(void))deadlines_start, METH_METHOD | METH_FASTCALL | METH_KEYWORDS,
      "Calls `callback(*arguments)` in `delay` seconds."},
+    {"next_deadline", (PyCFunction)(void (*)(void))deadlines_next, METH_METHOD | METH_FASTCALL | METH_KEYWORDS,
+     "When the next timer is due; None when there is none."},
+    {"fire", (PyCFunction)(void (*)(void))deadlines_fire, METH_METHOD | METH_FASTCALL | METH_KEYWORDS,
+     "Calls what is due, some of it, and returns how many were."},
     {NULL},
 };
 
@@ -230,6 +389,7 @@ static PyMemberDef deadlines_members[] = {
     {"grain", T_DOUBLE, offsetof(Deadlines, grain), 0, NULL},
     {"_heap", T_OBJECT_EX, offsetof(Deadlines, heap), 0, NULL},
     {"_timers", T_OBJECT_EX, offsetof(Deadlines, timers), 0, NULL},
+    {"_due", T_OBJECT_EX, offsetof(Deadlines, due), 0, NULL},
     {NULL},
 };
 

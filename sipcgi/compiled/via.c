@@ -33,6 +33,18 @@ static int transport_of(State *state, Span span)
     return at;
 }
 
+/* What is asked of the parameters of every Via: the branch, and whether others say something of the way back. */
+static int set_found(State *state, PyObject *via, PyObject *params)
+{
+    PyObject *const way[] = {state->maddr, state->received, state->rport};
+    int said = 0;
+    PyObject *branch = PyDict_GetItemWithError(params, state->branch);
+    for (size_t at = 0; at < Py_ARRAY_LENGTH(way) && said == 0; at++)
+        said = PyDict_Contains(params, way[at]);
+    return said >= 0 && !PyErr_Occurred() && set(via, state->branch, Py_NewRef(branch == NULL ? Py_None : branch)) &&
+           set(via, state->bare, PyBool_FromLong(!said));
+}
+
 PyObject *via_of(State *state, PyObject *kinds, Span span)
 {
     Parts parts;
@@ -57,11 +69,11 @@ PyObject *via_of(State *state, PyObject *kinds, Span span)
         goto done;
     compared = sent_by(host, number);
     params = compared == NULL ? NULL : params_or_none(state, &parts, (Span){place.end, span.end}, TOKEN, VALUE);
-    via = params == NULL ? NULL : new_object(state, parts.kind);
+    via = params == NULL || !PyDict_Check(params) ? NULL : new_object(state, parts.kind);
     if (via != NULL && !(set(via, state->protocol, Py_NewRef(state->sip20)) &&
                          set(via, state->transport, Py_NewRef(state->transport_word[transport])) &&
                          set(via, state->host, Py_NewRef(host)) && set(via, state->port, Py_NewRef(port)) &&
-                         set(via, state->params, Py_NewRef(params)) && set(via, state->sent_by, Py_NewRef(compared))))
+                         set(via, state->params, Py_NewRef(params)) && set(via, state->sent_by, Py_NewRef(compared)) && set_found(state, via, params)))
         Py_CLEAR(via);
 done:
     Py_DECREF(found);

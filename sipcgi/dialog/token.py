@@ -50,13 +50,13 @@ class TokenKey:
         Behind it, each after a dot, the flows to the two sides (RFC 5626 5.3), if there is one. `tag` is empty for a
         client of RFC 2543 that has none.
         """
-        if sides == NO_FLOWS:
-            return self._mint(call_id, tag, "")
+        if sides is NO_FLOWS or sides == NO_FLOWS:
+            return self._mint(call_id, tag)
         texts = ["" if flow is None else flow_text(flow) for flow in sides]
         flows = ".".join(texts)
         return f"{self._mint(call_id, tag, flows)}.{flows}"
 
-    def _mint(self, call_id: str, tag: str, flows: str) -> str:
+    def _mint(self, call_id: str, tag: str, flows: str = "") -> str:
         # The lengths keep apart what would read the same when joined. No text fails to be encoded like this.
         if flows:
             digest = self._flows.copy()

@@ -53,10 +53,9 @@ class Domains:
 
     def hold(self, uri: SipUri) -> bool:
         """Whether a Request-URI, or a Route, names this server."""
-        address, port = uri.address, uri.port
-        if address in self.settings and (port is None or self.is_ours("localhost", port)):  # a port that we listen on
-            return True
-        return self.is_ours(address, port)
+        if uri.address in self.settings and (uri.port is None or self.is_ours("localhost", uri.port)):
+            return True  # at a port that we listen on
+        return self.is_ours(uri.address, uri.port)
 
     def of(self, uri: SipUri) -> DomainSettings:
         """What holds for a URI of ours."""

@@ -14,7 +14,7 @@ from pathlib import Path
 import trio
 
 from sipcgi.engine.clock import Clock
-from sipcgi.watch import Watch
+from sipcgi.watch import EVENTS, Watch
 
 _DESCRIPTORS = Path("/proc/self/fdinfo")
 
@@ -85,7 +85,8 @@ class Reactor(trio.abc.Instrument):
                 deadline = end
             patience = deadline - now()
             if patience > 0:
-                watch.turn(patience)
+                if found := watch.poll(patience, EVENTS):
+                    watch.handle(found)
             elif deadline == end:
                 break
             else:

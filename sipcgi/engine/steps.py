@@ -1,15 +1,16 @@
-"""The tables of transaction/, made ready to be walked: for each state and input the next state, and what is called.
+"""The tables of transaction/, made ready to be walked: for each state and input an arrow, and what is called.
 
-Made once for each kind of transaction and of transport, so that a step of a transaction looks nothing up.
+Made once for each kind of transaction and of transport, so that a step of a transaction looks nothing up but its arrow.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
+from sipcgi.compiled import compiled
 from sipcgi.sip.message import Request, Response
-from sipcgi.timerqueue import TimerQueue
+from sipcgi.timerqueue import Timer, TimerQueue
 from sipcgi.transaction.effects import Effect
 from sipcgi.transaction.machine import Effects, Input, Machine, State
 from sipcgi.transaction.timers import FIRES, Timers
@@ -17,6 +18,9 @@ from sipcgi.transaction.timers import FIRES, Timers
 Performer = Callable[[Any, Request | Response | None], None]
 """Performs an effect of a transaction; takes the message that came with the input."""
 Performers = tuple[Performer, ...]
+Arrow = tuple[State, "Row", Performers]
+"""Into a state: which one it is, the arrows out of it, and what is performed on the way."""
+Row = dict[Input, Arrow]
 
 _ENDED_BY = {
     Input.TIMER_A: Effect.START_B,
@@ -26,27 +30,83 @@ _ENDED_BY = {
 """The timers of retransmissions, and the start of the one that ends each of them after 64*T1."""
 
 
-class Steps(NamedTuple):
-    """A machine (transaction/machine) with what performs its effects."""
+@compiled
+class Walker:
+    """Who walks a table: where it is, and the two timers. One that fires calls the walker itself with its input."""
 
-    rows: Mapping[State, Mapping[Input, tuple[State, Performers]]]
-    initial: State
-    entry: Performers
+    __slots__ = ("interval", "resend", "row", "state", "timeout")
+
+    state: State
+    row: Row
+    resend: Timer | None
+    interval: float
+    """Of `resend`."""
+    timeout: Timer | None
+
+    def begin(self, arrow: Arrow) -> None:
+        """The arrow into the first state."""
+        self.resend = self.timeout = None
+        self.state, self.row, performers = arrow
+        for perform in performers:
+            perform(self, None)
+
+    def step(self, happened: Input, message: Request | Response | None = None) -> None:
+        """One arrow. `message` is what came with the input. KeyError: no input of this machine."""
+        self.state, self.row, performers = self.row[happened]
+        for perform in performers:
+            perform(self, message)
+
+    __call__ = step
+
+    def stop_resend(self, message: Request | Response | None) -> None:
+        if self.resend is not None:
+            self.resend.cancel()
+            self.resend = None
+
+    def stop_timeout(self, message: Request | Response | None) -> None:
+        if self.timeout is not None:
+            self.timeout.cancel()
+            self.timeout = None
 
 
-def steps(machine: Machine, performers: Mapping[Effect, Performer], settings: Timers, timers: TimerQueue) -> Steps:
-    """`performers` has all effects but those that start timers: these start one in `timers`, as `settings` say.
+@compiled
+def resend_starter(timers: TimerQueue, interval: float, fires: Input) -> Performer:
+    """Of A, E and G."""
 
-    Who makes a server transaction hands the request on: that PASS of the entry is left out.
+    def start_resend(walker: Walker, message: Request | Response | None) -> None:
+        walker.interval = interval
+        walker.resend = timers.start(interval, walker, fires)
+
+    return start_resend
+
+
+@compiled
+def timeout_starter(timers: TimerQueue, delay: float, fires: Input) -> Performer:
+    """Of all others, of which one runs at a time."""
+
+    def start_timeout(walker: Walker, message: Request | Response | None) -> None:
+        if walker.timeout is not None:
+            walker.timeout.cancel()
+        walker.timeout = timers.start(delay, walker, fires)
+
+    return start_timeout
+
+
+def steps(machine: Machine, performers: Mapping[Effect, Performer], settings: Timers, timers: TimerQueue) -> Arrow:
+    """The arrow into the first state of the machine, from which all others are reached.
+
+    `performers` has all effects but those that start timers: these start one in `timers`, as `settings` say. Who makes
+    a server transaction hands the request on: that PASS of the entry is left out.
     """
     walk = _Walk(performers, settings, timers)
-    rows = {
-        state: {happens: (after, walk.performed(effects)) for happens, (after, effects) in row.items()}
-        for state, row in machine.table.items()
-    }
+    rows: dict[State, Row] = {state: {} for state in machine.table}
+    for state, row in machine.table.items():
+        for happens, (after, effects) in row.items():
+            rows[state][happens] = after, rows[after], walk.performed(effects)
     entry = walk.performed(tuple([effect for effect in machine.entry if effect is not Effect.PASS]))
     # nothing runs yet that could be stopped
-    return Steps(rows, machine.initial, tuple([one for one in entry if one is not performers[Effect.STOP_B]]))
+    begins = tuple([one for one in entry if one is not performers[Effect.STOP_B]])
+    return machine.initial, rows[machine.initial], begins
 
 
 class _Walk:
@@ -76,47 +136,27 @@ class _Walk:
             elif effect not in self.settings.delays:
                 called.append(self._again(effect, fires))
             elif fires in _ENDED_BY:
-                called.append(self._resend(effect, fires))
+                called.append(resend_starter(self.timers, self._delay(effect), fires))
                 later.add(_ENDED_BY[fires])
             else:
-                called.append(self._timeout(effect, fires))
+                called.append(timeout_starter(self.timers, self._delay(effect), fires))
         return tuple(called)
 
-    def _resend(self, effect: Effect, fires: Input) -> Performer:
-        """A, E and G."""
-        interval, start = self.settings.delays[effect], self.timers.start
-        assert interval is not None
-
-        def start_resend(transaction: Any, message: Request | Response | None) -> None:
-            transaction.interval = interval
-            transaction.resend = start(interval, transaction.step, fires)
-
-        return start_resend
+    def _delay(self, effect: Effect) -> float:
+        delay = self.settings.delays[effect]
+        assert delay is not None
+        return delay
 
     def _again(self, effect: Effect, fires: Input) -> Performer:
         """A, E and G once more, with the interval that follows; they have just fired."""
         settings, start = self.settings, self.timers.start
         ends = FIRES[_ENDED_BY[fires]]
-        patience = settings.delays[_ENDED_BY[fires]]
-        assert patience is not None
-        left = patience - settings.t1
+        left = self._delay(_ENDED_BY[fires]) - settings.t1
 
-        def resend_later(transaction: Any, message: Request | Response | None) -> None:
-            transaction.interval = interval = settings.next_interval(effect, transaction.interval)
-            transaction.resend = start(interval, transaction.step, fires)
-            if transaction.timeout is None:  # for the first time
-                transaction.timeout = start(left, transaction.step, ends)
+        def resend_later(walker: Walker, message: Request | Response | None) -> None:
+            walker.interval = interval = settings.next_interval(effect, walker.interval)
+            walker.resend = start(interval, walker, fires)
+            if walker.timeout is None:  # for the first time
+                walker.timeout = start(left, walker, ends)
 
         return resend_later
-
-    def _timeout(self, effect: Effect, fires: Input) -> Performer:
-        """All others, of which one runs at a time."""
-        delay, start = self.settings.delays[effect], self.timers.start
-        assert delay is not None
-
-        def start_timeout(transaction: Any, message: Request | Response | None) -> None:
-            if transaction.timeout is not None:
-                transaction.timeout.cancel()
-            transaction.timeout = start(delay, transaction.step, fires)
-
-        return start_timeout

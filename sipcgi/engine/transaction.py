@@ -6,14 +6,15 @@ What lingers keeps its key and the octets of its last response, nothing else.
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
 
-from sipcgi.engine.steps import Performer, Steps, steps
+from sipcgi.engine.steps import Arrow, Performer, Walker, steps
 from sipcgi.errors import Oversized, Unreachable
 from sipcgi.flow import Flow
 from sipcgi.sip import build
 from sipcgi.sip.message import Request, Response
-from sipcgi.timerqueue import Timer, TimerQueue
+from sipcgi.timerqueue import TimerQueue
 from sipcgi.transaction.effects import Effect
 from sipcgi.transaction.invite_client import INVITE_CLIENT
 from sipcgi.transaction.invite_server import INVITE_SERVER
@@ -25,6 +26,8 @@ from sipcgi.transaction.timers import Timers
 
 if TYPE_CHECKING:
     from sipcgi.engine.transactions import Transactions
+
+_1XX, _2XX, _300_699 = Input.RESPONSE_1XX, Input.RESPONSE_2XX, Input.RESPONSE_300_699
 
 
 class ClientUser(Protocol):
@@ -45,44 +48,18 @@ class ServerUser(Protocol):
         """A 100 was sent, for the user took its time."""
 
 
-class Transaction:
-    """What both sides share: the place in the table, the two timers, and how effects are performed."""
+class Transaction(Walker):
+    """What both sides share: the peer, and how effects are performed."""
 
-    __slots__ = (
-        "flow", "interval", "last", "layer", "request", "resend", "state", "steps", "timeout", "trouble",
-    )  # fmt: skip
+    __slots__ = ("flow", "last", "layer", "request", "trouble")
 
     flow: Flow
     layer: Transactions
     request: Request | None
-    steps: Steps
-    state: State
     last: bytes
     """The octets that are sent again."""
-    resend: Timer | None
-    interval: float
-    """Of `resend`."""
-    timeout: Timer | None
     trouble: tuple[int, str]
     """What could not be sent is told as: a status, and why (RFC 3261 16.9)."""
-
-    def begin(self) -> None:
-        """The arrow into the first state."""
-        for perform in self.steps.entry:
-            perform(self, None)
-
-    def step(self, happened: Input, message: Request | Response | None = None) -> None:
-        """One row of the table. `message` is what came with the input. KeyError: no input of this machine."""
-        self.state, performers = self.steps.rows[self.state][happened]
-        for perform in performers:
-            perform(self, message)
-
-    def transmit(self, octets: bytes) -> None:
-        try:
-            self.layer.transport.send(octets, self.flow)
-        except Unreachable as error:
-            self.trouble = (513 if type(error) is Oversized else 503, str(error))
-            self.step(Input.TRANSPORT_ERROR)
 
     # Effects; each takes the message that came with the input. Those that start timers are in engine/steps.
 
@@ -90,18 +67,7 @@ class Transaction:
         raise NotImplementedError
 
     def send_again(self, message: Request | Response | None) -> None:
-        if self.last:
-            self.transmit(self.last)
-
-    def stop_resend(self, message: Request | Response | None) -> None:
-        if self.resend is not None:
-            self.resend.cancel()
-            self.resend = None
-
-    def stop_timeout(self, message: Request | Response | None) -> None:
-        if self.timeout is not None:
-            self.timeout.cancel()
-            self.timeout = None
+        raise NotImplementedError
 
     def hand_over(self, message: Request | Response | None) -> None:
         raise NotImplementedError
@@ -126,12 +92,14 @@ class Transaction:
 
 
 class ClientTransaction(Transaction):
-    """`request` is there until a final response came or none will: a CANCEL and an ACK are made from it."""
+    """Enters itself in the tables of its layer, and leaves them in `end`.
 
-    __slots__ = ("acknowledgement", "answered", "arrival", "domain", "key", "user")
+    `request` is there until a final response came or none will: a CANCEL and an ACK are made from it."""
 
-    acknowledgement: bytes
-    """The ACK of a refusal."""
+    __slots__ = ("answered", "arrival", "domain", "key", "user")
+
+    arrival: Flow
+    """By which the last response came."""
 
     def __init__(
         self,
@@ -153,12 +121,10 @@ class ClientTransaction(Transaction):
         """Which led to the peer's address; None: nothing but this flow leads there."""
         self.answered = False
         """Whether a final response came, or none will."""
-        self.arrival = flow
-        """By which the last response came."""
+        layer.clients[key] = self
+        layer.awaited.add(self)
         kinds = layer.datagram if flow.transport == "UDP" else layer.stream
-        self.steps = kinds.invite_client if request.method == "INVITE" else kinds.noninvite_client
-        self.state = self.steps.initial
-        self.resend = self.timeout = None
+        self.begin(kinds.invite_client if request.method == "INVITE" else kinds.noninvite_client)
 
     def reopen(self) -> Flow:
         """RFC 5923 8.1: when the connection of the INVITE is closed, CANCEL and ACK go there over a new one."""
@@ -172,22 +138,30 @@ class ClientTransaction(Transaction):
         self.arrival = flow
         status = response.status
         if status < 200:
-            self.step(Input.RESPONSE_1XX, response)
+            self.step(_1XX, response)
             return
         if not self.answered:
             self.answered = True
             self.layer.awaited.discard(self)
-        self.step(Input.RESPONSE_2XX if status < 300 else Input.RESPONSE_300_699, response)
+            self.last = b""  # it is never sent again
+        self.step(_2XX if status < 300 else _300_699, response)
         self.request = None
-        self.last = b""  # it is never sent again
 
     def forget(self) -> None:
         """Ends it although no final response came (RFC 3261 9.1)."""
         self.end(None)
 
     def send(self, message: Request | Response | None) -> None:
-        """The request, for the first time."""
-        self.transmit(self.last)
+        """What is in `last`: the request, then its ACK; the first time and all others."""
+        if not self.last:
+            return
+        try:
+            self.layer.transport.send(self.last, self.flow)
+        except Unreachable as error:
+            self.trouble = (513 if type(error) is Oversized else 503, str(error))
+            self.step(Input.TRANSPORT_ERROR)
+
+    send_again = send
 
     def hand_over(self, message: Request | Response | None) -> None:
         user = self.user
@@ -205,10 +179,9 @@ class ClientTransaction(Transaction):
     def send_ack(self, message: Request | Response | None) -> None:
         if self.request is not None:
             assert type(message) is Response
-            self.acknowledgement = bytes(build.ack(self.request, message))
-            self.last = b""
+            self.last = bytes(build.ack(self.request, message))
         self.reopen()
-        self.transmit(self.acknowledgement)
+        self.send(message)
 
     def end(self, message: Request | Response | None) -> None:
         self.stop_resend(message)
@@ -221,7 +194,7 @@ class ClientTransaction(Transaction):
 
 
 class ServerTransaction(Transaction):
-    """`user` is there until the final response."""
+    """Enters itself in the table of its layer, and leaves it in `end`. `user` is there until the final response."""
 
     __slots__ = ("key", "to_tag", "user")
 
@@ -234,9 +207,8 @@ class ServerTransaction(Transaction):
         self.to_tag = ""
         self.last = b""
         kinds = layer.datagram if flow.transport == "UDP" else layer.stream
-        self.steps = kinds.invite_server if request.method == "INVITE" else kinds.noninvite_server
-        self.state = self.steps.initial
-        self.resend = self.timeout = None
+        layer.servers[key] = self
+        self.begin(kinds.invite_server if request.method == "INVITE" else kinds.noninvite_server)
 
     def tag(self) -> str:
         """The To tag of all our own responses in this transaction (RFC 3261 8.2.6.2)."""
@@ -264,9 +236,9 @@ class ServerTransaction(Transaction):
         """Sends a response of the user."""
         status = response.status
         if status < 200:
-            self.step(Input.RESPONSE_1XX, response)
+            self.step(_1XX, response)
             return
-        self.step(Input.RESPONSE_2XX if status < 300 else Input.RESPONSE_300_699, response)
+        self.step(_2XX if status < 300 else _300_699, response)
         self.user = self.request = None
 
     def respond_again(self, octets: bytes) -> None:
@@ -281,6 +253,10 @@ class ServerTransaction(Transaction):
     def send(self, message: Request | Response | None) -> None:
         self.last = octets = bytes(message)  # type: ignore[arg-type]
         self.transmit(octets)
+
+    def send_again(self, message: Request | Response | None) -> None:
+        if self.last:
+            self.transmit(self.last)
 
     def send_beside(self, message: Request | Response | None) -> None:
         assert message is not None
@@ -331,13 +307,14 @@ def performers(kind: type[Transaction]) -> dict[Effect, Performer]:
     return table
 
 
-class Kinds(NamedTuple):
-    """The four kinds of transactions over one kind of transport."""
+@dataclass(frozen=True, slots=True)
+class Kinds:
+    """The four kinds of transactions over one kind of transport, each by the arrow into its first state."""
 
-    invite_client: Steps
-    noninvite_client: Steps
-    invite_server: Steps
-    noninvite_server: Steps
+    invite_client: Arrow
+    noninvite_client: Arrow
+    invite_server: Arrow
+    noninvite_server: Arrow
 
     @classmethod
     def over(cls, settings: Timers, timers: TimerQueue) -> Kinds:

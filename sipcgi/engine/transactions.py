@@ -12,7 +12,7 @@ from sipcgi.ids import Ids
 from sipcgi.sip import build
 from sipcgi.sip.message import Request, Response
 from sipcgi.timerqueue import TimerQueue
-from sipcgi.transaction.key import ClientKey, ServerKey, client_key, invite_key_of_cancel, server_key
+from sipcgi.transaction.key import ClientKey, ServerKey, client_key, invite_key_of_cancel, plain_server_key, server_key
 from sipcgi.transaction.machine import Input
 from sipcgi.transaction.timers import Timers
 
@@ -59,30 +59,30 @@ class Transactions:
 
     def receive(self, message: Request | Response, flow: Flow) -> None:
         """A message from the network. RFC 3261 17.1.3, 17.2.3."""
-        if isinstance(message, Response):
+        if type(message) is Response:
             client = self.clients.get(client_key(message))
             if client is not None:
                 client.received(message, flow)
             # else: RFC 6026 8.9: a response that matches no transaction is dropped, never forwarded
             return
-        key = server_key(message)
-        server = self.servers.get(key)
-        if server is not None:
-            server.received(message)
-        elif message.method == "ACK":
-            self.core.ack(message, flow)
-        elif len(self.servers) >= self.overload.most and not self.core.admits(message, flow, len(self.servers)):
+        assert type(message) is Request
+        key = plain_server_key(message) or server_key(message)
+        servers = self.servers
+        if key in servers:
+            servers[key].received(message)
             return
-        elif message.method == "CANCEL":
+        method = message.method
+        if method == "ACK":
+            self.core.ack(message, flow)
+        elif len(servers) >= self.overload.most and not self.core.admits(message, flow, len(servers)):
+            return
+        elif method == "CANCEL":
             self.cancelled(message, flow, key)
         else:
             self.core.request(message, flow, self.serve(message, flow, key))
 
     def serve(self, request: Request, flow: Flow, key: ServerKey) -> ServerTransaction:
-        server = ServerTransaction(self, request, self.transport.response_flow(request, flow), key)
-        self.servers[key] = server
-        server.begin()
-        return server
+        return ServerTransaction(self, request, self.transport.response_flow(request, flow), key)
 
     def cancelled(self, request: Request, flow: Flow, key: ServerKey) -> None:
         """RFC 3261 9.2: 200 when there is a transaction to cancel, else 481."""
@@ -108,10 +108,7 @@ class Transactions:
         the request, where they were made already.
         """
         key = (branch, request.method)
-        self.clients[key] = client = ClientTransaction(self, request, octets or bytes(request), flow, user, key, domain)
-        self.awaited.add(client)
-        client.begin()
-        return client
+        return ClientTransaction(self, request, octets or bytes(request), flow, user, key, domain)
 
     def cancel(self, client: ClientTransaction) -> None:
         """Sends the CANCEL of a request that is still pending (RFC 3261 9.1)."""

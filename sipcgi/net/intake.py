@@ -9,7 +9,7 @@ from sipcgi.net.address import numeric
 from sipcgi.net.complaint import Complaints
 from sipcgi.sip import build
 from sipcgi.sip.message import Request, Response
-from sipcgi.sip.parser import MessageError, parse
+from sipcgi.sip.parser import KINDS, MessageError, parse, plain_message
 
 Receive = Callable[[Request | Response, Flow], None]
 
@@ -35,34 +35,32 @@ class Intake:
         self.complaints = complaints
         self.guard = guard
 
-    def datagram(self, data: bytes, flow: Flow) -> None:
+    def message(self, message: Request | Response | None, flow: Flow, datagram: bytes = b"") -> None:
+        """One that parsed; None: the one in the datagram."""
         try:
-            message = parse(data)
-        except MessageError as error:
-            self.unparsable(error, flow)
-        except Exception:
-            self.failed(None, flow)
-        else:
-            self.message(message, flow)
-
-    def message(self, message: Request | Response, flow: Flow) -> None:
-        """For a message that parsed."""
-        try:
-            if isinstance(message, Request):
+            if message is None:
+                message = plain_message(datagram, KINDS) or parse(datagram)
+            via = message.via
+            if type(message) is Response:
+                if via.sent_by not in self.sent_bys:
+                    # RFC 3261 18.1.2: MUST be silently discarded
+                    self.complaints.counts["response to another sent-by"] += 1
+                    return
+            elif not via.bare or via.host != flow.remote.host:
+                assert type(message) is Request
                 stamp(message, flow)
-            elif message.via.sent_by not in self.sent_bys:
-                # RFC 3261 18.1.2: MUST be silently discarded
-                self.complaints.counts["response to another sent-by"] += 1
-                return
             self.receive(message, flow)
-        except ParseError as error:  # a typed value that somebody above was the first to look at
-            self.refuse(error, message, flow)
+        except ParseError as error:
+            if message is None:
+                self.unparsable(error, flow)
+            else:  # a typed value that somebody above was the first to look at
+                self.refuse(error, message, flow)
         except Exception:
             self.failed(message, flow)
 
-    def unparsable(self, error: MessageError, flow: Flow) -> None:
+    def unparsable(self, error: ParseError, flow: Flow) -> None:
         """A message that does not parse: answered when enough of a request was understood, else dropped."""
-        request = error.message
+        request = error.message if isinstance(error, MessageError) else None
         if request is not None:
             try:
                 stamp(request, flow)

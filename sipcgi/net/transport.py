@@ -26,6 +26,13 @@ _MOST_WAYS = 4096
 _NO_SUCH_ADDRESS = frozenset({errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT})
 
 
+class _Endpoints(dict[Key, Endpoint]):
+    """Those that there are. Raises Unreachable for one that is gone."""
+
+    def __missing__(self, key: Key) -> Endpoint:
+        raise Unreachable(f"{key[0].lower()} {key[1]}: not listening there any more")
+
+
 class Transport:
     """Gives what arrives to `receive`, and sends without ever waiting.
 
@@ -58,7 +65,7 @@ class Transport:
         """Link-local addresses, and the listeners that do without them."""
         self._told: set[str] = set()
         self._asked: dict[Key, Endpoint] = {}
-        self._endpoints: dict[Key, Endpoint] = {}
+        self._endpoints = _Endpoints()
         self._choices: dict[tuple[str, bool], list[Endpoint]] = {}
         self._ways: dict[HostPort, Flow] = {}
         """The flows by UDP to those that something went to, as far as one socket alone leads there."""
@@ -159,7 +166,7 @@ class Transport:
 
     def _learn(self) -> None:
         endpoints = list(self._asked.values())
-        self._endpoints = {(endpoint.transport, endpoint.local): endpoint for endpoint in endpoints}
+        self._endpoints = _Endpoints({(endpoint.transport, endpoint.local): endpoint for endpoint in endpoints})
         self._choices.clear()
         self._ways.clear()
         for endpoint in endpoints:
@@ -187,10 +194,7 @@ class Transport:
 
     def send(self, data: bytes, flow: Flow) -> None:
         """Never waits. Raises Unreachable; what fails later is told to `failed`."""
-        endpoint = self._endpoints.get(flow[:2])
-        if endpoint is None:
-            raise Unreachable(f"{flow.transport.lower()} {flow.local}: not listening there any more")
-        endpoint.send(data, flow)
+        self._endpoints[flow[:2]].send(data, flow)
 
     def flow_to(self, transport: str, remote: HostPort, name: str | None = None, sent_by: str = "") -> Flow:
         """The flow by which a request goes to a numeric address. Raises Unreachable.
@@ -243,6 +247,8 @@ class Transport:
         `message` is either of them: their top Via is the same.
         """
         via = message.via
+        if via.bare and flow[0] == "UDP" and (via.port or 5060) == flow[2][1]:
+            return flow
         if flow.transport != "UDP":
             endpoint = self._endpoints.get(flow[:2])
             if endpoint is None or endpoint.is_open(flow):
@@ -273,8 +279,10 @@ class Transport:
 
     def sent_by(self, flow: Flow) -> str:
         """host:port for Via, Record-Route and Contact; the address itself when that socket is closed."""
-        endpoint = self._endpoints.get(flow[:2])
-        return str(flow.local) if endpoint is None else endpoint.sent_by
+        try:
+            return self._endpoints[flow[:2]].sent_by
+        except Unreachable:
+            return str(flow.local)
 
 
 def _certified(transport: str, name: str | None) -> str | None:

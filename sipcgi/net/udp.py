@@ -51,6 +51,20 @@ def open_socket(host: str, port: int) -> socket.socket:
     return sock
 
 
+class _Flows(dict[Any, Flow]):
+    """By source, so that all its messages share one."""
+
+    def __init__(self, local: HostPort) -> None:
+        super().__init__()
+        self.local = local
+
+    def __missing__(self, address: Any) -> Flow:
+        if len(self) >= MOST_FLOWS:
+            self.clear()
+        flow = self[address] = Flow("UDP", self.local, HostPort(*address[:2]))
+        return flow
+
+
 class UdpEndpoint:
     """One socket. `failed` hears of the peers that cannot be reached, always out of `ready`."""
 
@@ -66,7 +80,7 @@ class UdpEndpoint:
         self.intake = intake
         self.complaints = complaints
         self.failed = failed
-        self.flows: dict[Any, Flow] = {}
+        self.flows = _Flows(self.local)
         self.closed = trio.Event()
 
     async def serve(self) -> None:
@@ -80,7 +94,7 @@ class UdpEndpoint:
     def ready(self, events: int, until: float) -> None:
         """Handles one datagram, and what the error queue has. Of a burst the next ones are reported again at once: to
         ask for them until there are none costs more than that, for nearly always there is one."""
-        if events & ~EPOLLIN:
+        if events != EPOLLIN:
             self.take_errors()
         try:
             data, address = self.socket.recvfrom(MAX_DATAGRAM)
@@ -104,9 +118,9 @@ class UdpEndpoint:
         return count
 
     def received(self, data: bytes, address: Any) -> None:
-        if data[:1] < b"!" and not self.is_message(data, address):
+        if data < b"!" and not self.is_message(data, address):  # it is empty, or begins with what no method has
             return
-        self.intake.datagram(data, self.flows.get(address) or self.learn(address))
+        self.intake.message(None, self.flows[address], data)
 
     def is_message(self, data: bytes, address: Any) -> bool:
         """Tells from a message what only keeps a NAT open: blank datagrams and STUN (RFC 5626 4.4)."""
@@ -118,13 +132,6 @@ class UdpEndpoint:
         with contextlib.suppress(Unreachable):
             self.send(reply, self.flow(HostPort(*address[:2])))
         return False
-
-    def learn(self, address: Any) -> Flow:
-        """Remembers the flow of a source, so that all its messages share one."""
-        if len(self.flows) >= MOST_FLOWS:
-            self.flows.clear()
-        flow = self.flows[address] = Flow("UDP", self.local, HostPort(*address[:2]))
-        return flow
 
     def flow(self, remote: HostPort, name: str | None = None) -> Flow:
         return Flow("UDP", self.local, remote)

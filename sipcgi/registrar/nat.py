@@ -27,13 +27,13 @@ def way_back(request: Request, contact: Address, flow: Flow) -> Flow | None:
       is that of a client which sends from one port and listens at another.
     """
     uri = contact.uri
-    if not isinstance(uri, SipUri) or "path" in request.headers.names:
+    if type(uri) is not SipUri or "path" in request.headers.names:
         return None
     if flow.transport != "UDP":
         return flow if uri.scheme == "sip" or flow.transport in _SECURE else None
     via = request.via
     asks = "ob" in uri.params or ("reg-id" in contact.params and "+sip.instance" in contact.params)
-    if not asks and via.host == flow.remote.host and (via.port or _DEFAULT_PORT) == flow.remote.port:
+    if not asks and (via.host, via.port or _DEFAULT_PORT) == flow[2]:
         return None  # nothing is on the way
     if uri.scheme != "sip" or request.relayed:
         return None

@@ -144,6 +144,10 @@ class Fields:
             return []
         return [_value(line) for found, line in zip(self.names, self.lines, strict=True) if found == name]
 
+    def values(self) -> list[str]:
+        """The values of all fields, in order."""
+        return [_value(line) for line in self.lines]
+
     def sole(self, name: str) -> str | None:
         """The value of the only field of that name, if it is surely one element: without a comma. Else None."""
         names = self.names

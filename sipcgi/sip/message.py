@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import lru_cache
-from typing import NamedTuple, NoReturn, Self
+from typing import Any, NamedTuple, NoReturn, Self
 
 from sipcgi.compiled import compiled
 from sipcgi.errors import ParseError
@@ -39,13 +39,18 @@ class CSeq(NamedTuple):
 
 
 @compiled
-def octets(start_line: str, lines: list[str], body: bytes) -> bytes:
-    """As it goes onto the wire."""
-    head = "\r\n".join([start_line, *lines, "", ""])
-    return head.encode("utf-8", "surrogateescape") + body
+class Octets:
+    """A message with its start line and its header fields, as it goes onto the wire."""
+
+    __slots__ = ()
+
+    def __bytes__(self: Any) -> bytes:
+        head: str = "\r\n".join([self.start_line, *self.headers.lines, "", ""])
+        body: bytes = self.body
+        return head.encode("utf-8", "surrogateescape") + body
 
 
-class Message:
+class Message(Octets):
     """What requests and responses share.
 
     A message is never changed after it is made, with one exception: `replace_top_via`. The typed values raise
@@ -135,12 +140,12 @@ class Message:
             raise named(error, name) from None
 
     def _addresses(self, name: str) -> list[Address]:
-        if name not in self.headers.names:
-            return []
         value = self.headers.sole(name)
         try:
             if value:
                 return [parse_address(value)]
+            if name not in self.headers.names:
+                return []
             return [parse_address(element) for element in self.headers.elements(name)]
         except ParseError as error:
             raise named(error, name) from None
@@ -168,9 +173,6 @@ class Message:
         message.body = body
         message.headers.set("Content-Length", str(len(body)))
         return message
-
-    def __bytes__(self) -> bytes:
-        return octets(self.start_line, self.headers.lines, self.body)
 
     __hash__ = None  # type: ignore[assignment]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sipcgi.compiled import compiled
 from sipcgi.errors import ParseError
+from sipcgi.sip.address import parse_address
 from sipcgi.sip.grammar import MAX_DATAGRAM, MAX_HEAD, MAX_LINES, is_token, number
 from sipcgi.sip.headers import KNOWN, SINGLE, Headers
 from sipcgi.sip.message import CSeq, Message, Request, Response, named
@@ -35,7 +36,7 @@ class MessageError(ParseError):
         return self.content_length is None
 
 
-_KINDS = (KNOWN, Request, Response, Headers, CSeq, VIA_KINDS)
+KINDS = (KNOWN, Request, Response, Headers, CSeq, VIA_KINDS, parse_address)
 """What the compiled `plain_message` and `plain_head` make and look into."""
 
 
@@ -53,7 +54,7 @@ def plain_head(_head: bytes, _kinds: object) -> tuple[Request | Response, int | 
 
 def parse(datagram: bytes) -> Request | Response:
     """The message in a datagram. Raises MessageError, a ParseError."""
-    return plain_message(datagram, _KINDS) or _parse(datagram)
+    return plain_message(datagram, KINDS) or _parse(datagram)
 
 
 def _parse(datagram: bytes) -> Request | Response:
@@ -81,7 +82,7 @@ def parse_head(head: bytes) -> tuple[Request | Response, int | None]:
 
     Raises MessageError.
     """
-    return plain_head(head, _KINDS) or _parse_head(head)
+    return plain_head(head, KINDS) or _parse_head(head)
 
 
 def _parse_head(head: bytes) -> tuple[Request | Response, int | None]:

@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from typing import TypeVar
 
+from sipcgi.compiled import compiled
+
 Made = TypeVar("Made")
 
 LONGEST = 256
@@ -10,7 +12,23 @@ LONGEST = 256
 MOST = 4096
 
 
-class Remembered(dict[str, Made]):
+@compiled
+class Kept(dict[str, Made]):
+    """What a text was parsed to; a new one is made."""
+
+    make: Callable[[str], Made]
+    most: int
+
+    def __missing__(self, text: str) -> Made:
+        made = self.make(text)
+        if len(text) < LONGEST:
+            if len(self) >= self.most:
+                del self[next(iter(self))]
+            self[text] = made
+        return made
+
+
+class Remembered(Kept[Made]):
     """By text what `make` makes of it; what it raises is not kept.
 
     `remembered[text]`, and `remembered.__getitem__` as a function, cost no call of Python for a text that is known,
@@ -21,11 +39,3 @@ class Remembered(dict[str, Made]):
         super().__init__()
         self.make = make
         self.most = most
-
-    def __missing__(self, text: str) -> Made:
-        made = self.make(text)
-        if len(text) < LONGEST:
-            if len(self) >= self.most:
-                del self[next(iter(self))]
-            self[text] = made
-        return made

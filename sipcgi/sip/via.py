@@ -13,13 +13,14 @@ from sipcgi.sip.uri import parse_hostport
 
 _TRANSPORTS = ("UDP", "TCP", "TLS", "WS", "WSS", "SCTP", "TLS-SCTP")
 _KNOWN = {f"SIP/2.0/{transport}": ("SIP/2.0", transport) for transport in _TRANSPORTS}
+_WAY = frozenset({"maddr", "received", "rport"})
 _DEFAULT_PORTS = {"TLS": 5061, "TLS-SCTP": 5061, "WS": 80, "WSS": 443}
 
 
 class Via:
     """One Via element, never changed after it is made."""
 
-    __slots__ = ("host", "params", "port", "protocol", "sent_by", "transport")
+    __slots__ = ("bare", "branch", "host", "params", "port", "protocol", "sent_by", "transport")
 
     def __init__(
         self, protocol: str, transport: str, host: str, port: int | None = None, params: Params = NONE
@@ -34,6 +35,9 @@ class Via:
         self.params = params
         self.sent_by = f"{host.lower()}:{_DEFAULT_PORTS.get(transport, 5060) if port is None else port}"
         """`host:port` to compare (RFC 3261 18.1.2, 17.2.3): lower case, the default port made explicit."""
+        self.branch: str | None = params.get("branch")
+        self.bare = params.keys().isdisjoint(_WAY)
+        """Whether no parameter says anything of the way that responses take (RFC 3261 18.2.2, RFC 3581)."""
 
     @classmethod
     def parse(cls, text: str) -> Via:
@@ -61,10 +65,6 @@ class Via:
             sent_by = f"{before.rstrip(' ')}:{port.lstrip(' ')}"
         host, value = parse_hostport(sent_by.strip(" "))
         return cls(f"{name}/{version}", transport.upper(), host, value, Params.parse(semicolon + params))
-
-    @property
-    def branch(self) -> str | None:
-        return self.params.get("branch")
 
     @property
     def received(self) -> str | None:

@@ -57,9 +57,8 @@ class MemoryStore:
             del self._records[aor]
 
     def by_contact(self, uri: Uri, now: float, most: int = 16) -> list[tuple[str, Binding]]:
-        aors = self._contacts.get(contact_key(uri))
         found: list[tuple[str, Binding]] = []
-        if aors is None:
+        if not self._contacts or (aors := self._contacts.get(contact_key(uri))) is None:
             return found
         for aor in (aors,) if isinstance(aors, str) else aors:
             for binding in self._records[aor].bindings:

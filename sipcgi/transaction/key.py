@@ -3,6 +3,7 @@
 All functions raise ParseError when a field they need does not parse.
 """
 
+from sipcgi.compiled import compiled
 from sipcgi.sip.message import Request, Response
 
 _COOKIE = "z9hG4bK"  # RFC 3261 8.1.1.7
@@ -19,26 +20,27 @@ def client_key(message: Request | Response) -> ClientKey:
     return message.via.branch or "", message.cseq.method
 
 
-def server_key(request: Request, method: str | None = None) -> ServerKey:
-    """The key of the server transaction of this request; of an ACK: that of its INVITE (17.2.3).
-
-    With a `method`: of the request of that method that has the same branch.
-    """
-    if method is None:
-        method = request.method
-        if method == "ACK":
-            method = "INVITE"
-    via = request.via
+@compiled
+def plain_server_key(request: Request) -> ServerKey | None:
+    """`server_key`, but None for a client of RFC 2543."""
+    via, method = request.via, request.method
     branch = via.branch or ""
     # The cookie alone identifies nothing; RFC 4475 3.2.1 lets it fall back to the rules for RFC 2543.
     if branch.startswith(_COOKIE) and len(branch) > len(_COOKIE):
-        return branch, via.sent_by, method
-    return _key_of_rfc2543(request, method)
+        return branch, via.sent_by, "INVITE" if method == "ACK" else method
+    return None
+
+
+def server_key(request: Request) -> ServerKey:
+    """The key of the server transaction of this request; of an ACK: that of its INVITE (17.2.3)."""
+    method = "INVITE" if request.method == "ACK" else request.method
+    return plain_server_key(request) or _key_of_rfc2543(request, method)
 
 
 def invite_key_of_cancel(request: Request) -> ServerKey:
     """The key of the INVITE that this CANCEL cancels (9.2: as if its method were that one's)."""
-    return server_key(request, "INVITE")
+    key = plain_server_key(request)
+    return _key_of_rfc2543(request, "INVITE") if key is None else (*key[:2], "INVITE")
 
 
 def _key_of_rfc2543(request: Request, method: str) -> ServerKey:

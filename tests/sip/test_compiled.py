@@ -186,8 +186,8 @@ def test_any_octets_are_the_same(both: tuple[SimpleNamespace, SimpleNamespace]) 
     ]:
         assert parsed(fast, octets) == parsed(pure, octets), octets
         assert framed(fast, octets) == framed(pure, octets), octets
-        plain += fast.parser.plain_message(octets, fast.parser._KINDS) is not None
-    assert all(fast.parser.plain_message(octets, fast.parser._KINDS) is not None for octets in PLAIN)
+        plain += fast.parser.plain_message(octets, fast.parser.KINDS) is not None
+    assert all(fast.parser.plain_message(octets, fast.parser.KINDS) is not None for octets in PLAIN)
     assert plain > 500  # else the comparison shows nothing
 
 
@@ -245,13 +245,18 @@ def test_any_text_is_the_same(both: tuple[SimpleNamespace, SimpleNamespace]) -> 
         assert [[fields.get(name) for name in "axyzq"] for fields in folds[:1]] == [
             [fields.get(name) for name in "axyzq"] for fields in folds[1:]
         ]
-        assert fast.message.octets(piece, lines, b"\r\n") == pure.message.octets(piece, lines, b"\r\n")
+        for kind, first in (("Request", piece), ("Request", "INVITE"), ("Response", 200), ("Response", 2**70)):
+            one, other = (
+                getattr(modules.message, kind)(first, piece, modules.headers.Headers.of([], lines), b"\r\n")
+                for modules in both
+            )
+            assert bytes(one) == bytes(other)
 
 
 def test_a_surrogate_that_stands_for_no_octet_is_refused(both: tuple[SimpleNamespace, SimpleNamespace]) -> None:
     for modules in both:
         with pytest.raises(UnicodeEncodeError):
-            modules.message.octets("A", ["X: \ud800"], b"")
+            bytes(modules.message.Response(200, "OK", modules.headers.Headers.of(["x"], ["X: \ud800"])))
 
 
 def test_any_timers_are_the_same(both: tuple[SimpleNamespace, SimpleNamespace]) -> None:
@@ -267,7 +272,7 @@ def test_any_timers_are_the_same(both: tuple[SimpleNamespace, SimpleNamespace]) 
                 chance.choice(timers).cancel()
             if chance.random() < 0.2:
                 time += chance.choice((0.1, 0.2, chance.random()))
-                done.append(("fired", queue.fire()))
+                done.append(("fired", queue.fire(chance.choice((0, 1, 50))), queue.next_deadline()))
         left = [(timer.deadline, timer.arguments) for timer in queue.waiting()]
         return [*done, left, [(timer.deadline, timer.callback is None, timer.arguments) for timer in timers]]
 
@@ -280,10 +285,12 @@ def test_misuse_is_a_type_error(both: tuple[SimpleNamespace, SimpleNamespace]) -
     """What Python code gets wrong must not bring the process down."""
     native: Any = compiled.native
     fast, _ = both
-    kinds = fast.parser._KINDS
+    kinds = fast.parser.KINDS
     of = fast.headers.Headers.of
     nameless = of([], [])
     nameless.names = ("via",)
+    strange = fast.timerqueue.TimerQueue(float)
+    strange._heap, strange._timers = [0.0], {0.0: {"no timer": None}}
     calls = [
         lambda: native.plain_message(INVITE),
         lambda: native.plain_message(INVITE, ()),
@@ -299,10 +306,13 @@ def test_misuse_is_a_type_error(both: tuple[SimpleNamespace, SimpleNamespace]) -
         lambda: native.plain_sip_uri((), "sip:a"),
         lambda: native.plain_address("<sip:a>"),
         lambda: native.plain_address((), "<sip:a>"),
-        lambda: native.octets("a", (), b""),
-        lambda: native.octets("a", [1], b""),
-        lambda: native.octets("a", ["b"], "c"),
+        lambda: bytes(fast.message.Request("A", "b", SimpleNamespace(lines=()))),
+        lambda: bytes(fast.message.Request("A", "b", SimpleNamespace(lines=[1]))),
+        lambda: bytes(fast.message.Response(200, "b", SimpleNamespace(lines=["c"]), "d")),
+        lambda: fast.message.Request.__bytes__(1),
+        lambda: fast.address.parse_address(1),
         lambda: native.Fields().get("a"),
+        lambda: native.Fields().values(),
         lambda: len(nameless),
         lambda: of(["a"], []).get("a"),
         lambda: of(["a"], [1]).get("a"),
@@ -311,6 +321,12 @@ def test_misuse_is_a_type_error(both: tuple[SimpleNamespace, SimpleNamespace]) -
         lambda: native.lazy.__new__(native.lazy).__get__(None, int),
         lambda: native.Timer(),
         lambda: native.Deadlines().start(1, print),
+        lambda: native.Deadlines().next_deadline(),
+        lambda: native.Deadlines().fire(),
+        lambda: fast.timerqueue.TimerQueue(float).next_deadline(1),
+        lambda: fast.timerqueue.TimerQueue(float).fire("1"),
+        lambda: fast.timerqueue.TimerQueue(str).fire(),
+        lambda: strange.fire(),
         lambda: fast.timerqueue.TimerQueue(float).start(1),
         lambda: fast.timerqueue.TimerQueue(float).start("1", print),
         lambda: fast.timerqueue.TimerQueue(str).start(1, print),
@@ -339,8 +355,9 @@ def test_a_stranger_s_exception_goes_on(both: tuple[SimpleNamespace, SimpleNames
         __missing__ = lambda self, name: interrupted(name)  # noqa: E731
 
     fast, _ = both
-    kinds = fast.parser._KINDS
-    for changed in ((Names(), *kinds[1:]), (*kinds[:5], (*kinds[5][:3], interrupted))):
+    kinds = fast.parser.KINDS
+    via = (*kinds[5][:3], interrupted)
+    for changed in ((Names(), *kinds[1:]), (*kinds[:5], via, kinds[6]), (*kinds[:6], interrupted)):
         with pytest.raises(KeyboardInterrupt):
             compiled.native.plain_message(INVITE, changed)  # type: ignore[union-attr]
 

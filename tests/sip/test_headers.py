@@ -2,7 +2,7 @@ import pytest
 
 from sipcgi.errors import ParseError
 from sipcgi.sip.grammar import MAX_HEADERS, MAX_LIST, MAX_LIST_TEXT
-from sipcgi.sip.headers import Headers, canonical
+from sipcgi.sip.headers import Headers, _value, canonical
 
 
 def parse(text: str) -> Headers:
@@ -194,3 +194,11 @@ def test_a_copy_is_its_own() -> None:
 )
 def test_whether_there_is_one_via(fields: str, one: bool) -> None:
     assert parse(fields).one_via is one
+
+
+def test_all_values_compiled_or_not() -> None:
+    lines = ["Via: a,  b\t", "Subject:", "X-Odd : \t one\r\n  two \r\n\tthree ", "Contact: \u00a0<sip:a:5060> "]
+    headers = Headers.parse(lines)
+    assert headers.values() == ["a,  b", "", "one two three", "\u00a0<sip:a:5060>"]
+    assert headers.values() == [_value(line) for line in lines]
+    assert Headers().values() == []
