@@ -97,9 +97,7 @@ def protocol_variables(headers: Headers, separator: str = ", ") -> tuple[dict[st
 
     `separator` stands between the values of several fields.
     """
-    values = [line.partition(":")[2].strip(" \t") for line in headers.lines]
-    if "\r\n" in "".join(values):  # a field on several lines is merged into one
-        values = [" ".join([part.strip(" \t") for part in value.split("\r\n")]).strip(" \t") for value in values]
+    values = headers.values()
     variables = dict(zip(map(_variable, headers.names), values, strict=True))
     if len(variables) == len(values) and "" not in variables:  # as mostly, each is the only one of its name
         return variables, []
@@ -196,9 +194,9 @@ def _event_variables(variables: dict[str, str], occasion: Occasion) -> None:
             variables["REQUEST_URI"] = event.request.uri
     if request_token is not None:
         variables["REQUEST_TOKEN"] = request_token
-    remote = flow.remote
-    variables["SERVER_PORT"] = str(flow.local.port)  # RFC 3050 5.5.1.19: on which this message was received
-    variables["SERVER_TRANSPORT"] = flow.transport.lower()
+    transport, ours, remote, _ = flow
+    variables["SERVER_PORT"] = str(ours.port)  # RFC 3050 5.5.1.19: on which this message was received
+    variables["SERVER_TRANSPORT"] = transport.lower()
     if local:  # RFC 3050 5.5.1.7: the loopback address for locally-generated responses
         variables["REMOTE_ADDR"] = "::1" if ":" in remote.host else "127.0.0.1"
     else:
@@ -216,8 +214,7 @@ _EVENT_NAMES: dict[type[Event], str] = {
 
 def check_size(variables: dict[str, str]) -> None:
     """Raises TooLarge. Exact only where the limit is near: a character has four octets at most."""
-    characters = sum(map(len, variables)) + sum(map(len, variables.values())) + len(variables)
-    if 4 * characters <= MAX_VARIABLE:
+    if 4 * len("=".join((*variables, *variables.values()))) <= MAX_VARIABLE:
         return
     total = 0
     for name, value in variables.items():

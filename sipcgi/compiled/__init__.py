@@ -6,7 +6,6 @@ part takes plain forms alone, and leaves all others, and everything wrong, to Py
 
 import os
 from importlib import import_module
-from pathlib import Path
 from typing import Any, TypeVar
 from zlib import crc32
 
@@ -15,8 +14,12 @@ Primitive = TypeVar("Primitive")
 
 def checksum() -> str:
     """Of the C sources that are here; "" where none are, as in a wheel."""
-    sources = sorted(Path(__file__).parent.glob("[!.]*.[ch]"))
-    return f"{crc32(b''.join([source.read_bytes() for source in sources])):08x}" if sources else ""
+    folder, sources = os.path.dirname(__file__), []
+    for name in sorted(os.listdir(folder)):
+        if name.endswith((".c", ".h")) and not name.startswith("."):
+            with open(os.path.join(folder, name), "rb") as source:
+                sources.append(source.read())
+    return f"{crc32(b''.join(sources)):08x}" if sources else ""
 
 
 def _native() -> tuple[Any, str]:

@@ -89,6 +89,8 @@ class CgiService:
         return any(session.wants(event) for session in self.sessions)
 
     def listening(self) -> bool:
+        if len(self.sessions) == 1:
+            return self.sessions[0].listening()
         return any(session.listening() for session in self.sessions)
 
     def decide(self, event: Event) -> Sequence[Action] | Pending:
@@ -139,8 +141,7 @@ class CgiService:
         for name in made.dropped:
             text = f"header {name} is not passed, its variable is taken by another"
             self.core.log.warning(f"{route.script}: {text} ({context.request.call_id})")
-        ours = {} if resident else scripts.server_environment
-        common = ours | route.environment
+        common = route.environment if resident else scripts.server_environment | route.environment
         return Invocation(
             name=route.script,
             argv=startup.argv + arguments,
@@ -170,9 +171,10 @@ class CgiService:
 
         def done(outcome: Outcome) -> None:
             self.run = None
-            context.record.script_seconds += outcome.wall
-            context.record.script_cpu += outcome.cpu
-            context.record.script_peak_kib = max(context.record.script_peak_kib, outcome.peak_kib)
+            record = context.record
+            record.script_seconds += outcome.wall
+            record.script_cpu += outcome.cpu
+            record.script_peak_kib = max(record.script_peak_kib, outcome.peak_kib)
             try:
                 result = self.finished(turn, outcome)
                 if isinstance(result, Pending):
@@ -211,8 +213,9 @@ class CgiService:
         for line, text in output.warnings:
             self.core.log.script_warning(session.route.script, self.context.request.call_id, line, text)
         session.take(output)
-        if self.context.caller is not None:
-            self.context.caller.calls.cookies[session.route.script] = session.cookie
+        caller = self.context.caller
+        if caller is not None:
+            caller.calls.cookies[session.route.script] = session.cookie
         return self.hand_on(turn, output.actions)
 
     def printed(self, turn: Turn, outcome: Outcome) -> Output:
@@ -224,9 +227,10 @@ class CgiService:
         most, originate = route.max_messages, route.originate
         printed = parse_output(outcome.stdout, method=request.method, max_messages=most, originate=originate)
         output = check_output(printed, turn.event, request, self.context.answers)
-        for action in output.actions:
-            if type(action) is Originate:
-                action.script = route.script
+        if originate:
+            for action in output.actions:
+                if type(action) is Originate:
+                    action.script = route.script
         return output
 
     def hand_on(self, turn: Turn, actions: Sequence[Action]) -> Sequence[Action] | Pending:

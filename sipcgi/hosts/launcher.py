@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 
 sys.path.append(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
 
+from sipcgi.compiled import compiled
 from sipcgi.hosts import marks, wire
 
 if TYPE_CHECKING:
@@ -107,7 +108,8 @@ class Launcher:
         if kind == wire.START:
             descriptors = list(memoryview(control[0][2]).cast("i")) if control else []
             try:
-                self.start(run, profile, read_program(flags, arguments, record[wire.ORDER.size :], descriptors))
+                texts, pairs = read_order(flags, record[wire.ORDER.size :], descriptors)
+                self.start(run, profile, texts, arguments, pairs)
             except OSError as error:
                 self.fail(run, error)
             except ValueError:
@@ -135,12 +137,14 @@ class Launcher:
         self.tier = settled(self.best)
         self.terms[number] = Terms(Profile.unpack(packed), self.tier)
 
-    def start(self, run: int, profile: int, program: wire.Program) -> None:
-        """Raises OSError."""
-        marks.put_on(marks.marking(self.base, run))
+    def start(self, run: int, profile: int, texts: bytes, arguments: int, pairs: list[tuple[int, int]]) -> None:
+        """Raises OSError, or ValueError for what is no order."""
+        mark = marks.marking(self.base, run)
         if profile == wire.PLAIN:
-            process, hold = spawn(program), None
+            process, hold = patient_spawn(texts, arguments, pairs, mark if marks.POSSIBLE else 0), None
         else:
+            marks.put_on(mark)
+            program = wire.Program(*wire.unpack_texts(texts, arguments), pairs)
             process, hold = self.terms[profile].give_birth(run, program, self.server.fileno(), partial(self.fail, run))
         self.lives[run] = self.life_of[process] = Life(run, process, hold)
 
@@ -217,8 +221,8 @@ class Launcher:
             self.tier.spaces.close()
 
 
-def read_program(flags: int, arguments: int, packed: bytes, descriptors: list[int]) -> wire.Program:
-    """What an order START asks for. Raises OSError, or ValueError for what is no order."""
+def read_order(flags: int, packed: bytes, descriptors: list[int]) -> tuple[bytes, list[tuple[int, int]]]:
+    """The texts of an order START, and the descriptors that came with the numbers that they get. Raises OSError."""
     numbers = wire.NUMBERS[flags & wire.ALL_GIVEN]
     apart = bool(flags & wire.APART)
     if len(descriptors) != len(numbers) + apart:
@@ -226,32 +230,41 @@ def read_program(flags: int, arguments: int, packed: bytes, descriptors: list[in
     if apart:
         packed = read_whole(descriptors[-1])
     # All that come in are above the five that a script may get. Without a standard input it inherits ours: /dev/null.
-    return wire.Program(*wire.unpack_texts(packed, arguments), list(zip(descriptors, numbers, strict=False)))
+    return packed, list(zip(descriptors, numbers, strict=False))
 
 
-def spawn(program: wire.Program) -> int:
-    """Starts one that is PLAIN as the leader of its own session, with no signal ignored or blocked; its process id.
+def patient_spawn(texts: bytes, arguments: int, pairs: list[tuple[int, int]], mark: int) -> int:
+    """Starts one that is PLAIN, also while its file is just being written. Raises as `spawn` does."""
+    try:
+        return spawn(texts, arguments, pairs, mark)
+    except OSError as error:
+        if error.errno != errno.ETXTBSY:
+            raise
+        time.sleep(wire.TEXT_BUSY_PAUSE)
+        return spawn(texts, arguments, pairs, mark)
 
-    Raises OSError.
+
+@compiled
+def spawn(texts: bytes, arguments: int, pairs: list[tuple[int, int]], mark: int) -> int:
+    """Starts a program as the leader of its own session, with no signal ignored or blocked; its process id.
+
+    `mark` is put on where it is not 0. Raises OSError, or ValueError for texts that no program can be started with.
     """
-    os.chdir(program.directory)  # RFC 3050 6.1
-    actions = [(os.POSIX_SPAWN_DUP2, ours, number) for ours, number in program.descriptors]
-    for last in (False, True):
-        try:
-            return os.posix_spawn(
-                program.argv[0],
-                program.argv,
-                program.environment,
-                file_actions=actions,
-                setsid=True,
-                setsigmask=(),
-                setsigdef=ALL_SIGNALS,
-            )
-        except OSError as error:
-            if error.errno != errno.ETXTBSY or last:
-                raise
-            time.sleep(wire.TEXT_BUSY_PAUSE)
-    raise AssertionError
+    directory, argv, environment = wire.unpack_texts(texts, arguments)
+    if not argv:
+        raise ValueError("no order to start a program")
+    os.chdir(directory)  # RFC 3050 6.1
+    if mark:
+        marks.put_on(mark)
+    return os.posix_spawn(
+        argv[0],
+        argv,
+        environment,
+        file_actions=[(os.POSIX_SPAWN_DUP2, ours, number) for ours, number in pairs],
+        setsid=True,
+        setsigmask=(),
+        setsigdef=ALL_SIGNALS,
+    )
 
 
 def signal_group(process: int, number: int) -> bool:

@@ -98,7 +98,7 @@ class LimitedHost:
             line = self._lines[invocation.name] = Line()
         line.most = invocation.max_running
         run = LimitedRun(self, line, invocation, done, stderr)
-        if self._has_place(line) and not (invocation.refusable and (line.new or line.follow_ups)):
+        if self._has_place(line) and not (self.waiting and invocation.refusable and (line.new or line.follow_ups)):
             self._begin(run)
             return run
         run.since = self.timers.now()
@@ -124,19 +124,20 @@ class LimitedHost:
         self.timers.start(0.0, run.done, outcome)
 
     def _has_place(self, line: Line) -> bool:
-        return self.running < self.most and line.running < self._share(line)
+        return self.running < self.most and (line.running == 0 or line.running < self._share(line))
 
     def _share(self, line: Line) -> int:
         return line.most or self.most_per_script or max(1, 3 * self.most // 4)
 
     def _begin(self, run: LimitedRun) -> None:
+        line = run.line
         self.running += 1
-        run.line.running += 1
+        line.running += 1
 
         def ended(outcome: Outcome) -> None:
             self.running -= 1
-            run.line.running -= 1
-            run.line.statistics.add(outcome)
+            line.running -= 1
+            line.statistics.add(outcome)
             run.run, run._over = None, True  # the two would hold each other
             run.done(outcome)  # which may begin the next run of its transaction
             if self.waiting:

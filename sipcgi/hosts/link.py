@@ -76,7 +76,7 @@ class LauncherLink(Link):
                 self.process = os.posix_spawn(
                     python,
                     [python, "-I", "-S", LAUNCHER, str(LAUNCHER_DESCRIPTOR), str(self.base), ending],
-                    {name: os.environ[name] for name in ("LD_LIBRARY_PATH",) if name in os.environ},
+                    {name: os.environ[name] for name in ("LD_LIBRARY_PATH", "SIPCGI_PURE") if name in os.environ},
                     file_actions=[
                         (os.POSIX_SPAWN_DUP2, theirs.fileno(), LAUNCHER_DESCRIPTOR),
                         (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),

@@ -121,20 +121,22 @@ class ScriptRun:
             invocation = checked(invocation)
             given = invocation.given
             texts = wire.pack_texts(invocation.directory, invocation.argv, invocation.environment)
-            if not invocation.resident:
+            resident = invocation.resident
+            if not resident:
                 self.stdout, writing = os.pipe()
                 theirs.append(writing)
             self.stderr, writing = os.pipe()
             theirs.append(writing)
-            if invocation.resident:
+            if resident:
                 theirs.append(os.dup(writing))
             if invocation.stdin:
                 flags = wire.STDIN
                 theirs.append(memory_file(invocation.stdin))
-            for number, flag in wire.GIVEN if given else ():
-                if number in given:
-                    flags |= flag
-                    theirs.append(given.pop(number))
+            if given:
+                for number, flag in wire.GIVEN:
+                    if number in given:
+                        flags |= flag
+                        theirs.append(given.pop(number))
             if len(texts) > wire.MAX_RECORD:
                 flags |= wire.APART
                 theirs.append(memory_file(texts))
@@ -207,6 +209,15 @@ class ScriptRun:
 
     def drain(self) -> None:
         """After the exit: what it wrote is in the pipes; a background child that writes on is not waited for."""
+        stdout, stderr = self.stdout, self.stderr
+        plain = not self.watched and stdout >= 0 and self.stderr_lines is None
+        if plain and not holds_something(stderr):  # as nearly always
+            os.set_blocking(stdout, False)
+            if self.read(stdout) != CHUNK:
+                os.close(stdout)
+                os.close(stderr)
+                self.stdout = self.stderr = -1
+                return
         self.take()
         if self.stderr_lines is not None:
             self.stderr_lines.close()
@@ -237,11 +248,14 @@ class ScriptRun:
     def outcome(self, code: int | None, cpu: float, peak_kib: int, now: float, starved: bool = False) -> Outcome:
         """`code` is negative for a signal, None where there was no exit; `now` is of the clock of `started`; `starved`:
         its control group had no more memory."""
+        status, signal, limit = code, None, ""
+        if code is not None and code < 0:
+            status, signal, limit = None, -code, self._reached(-code, cpu, starved)
         return Outcome(
             stdout=bytes(self.output),
-            status=code if code is not None and code >= 0 else None,
-            signal=-code if code is not None and code < 0 else None,
-            limit=self._reached(-code, cpu, starved) if code is not None and code < 0 else "",
+            status=status,
+            signal=signal,
+            limit=limit,
             timed_out=self.timed_out,
             ended=self.ended,
             overflow=self.overflow,
@@ -270,7 +284,7 @@ def memory_file(octets: bytes) -> int:
     """A descriptor that reads them from the start. For standard input it beats a pipe: no script can leave it full."""
     descriptor = os.memfd_create("sipcgi", MEMORY_FLAGS)
     try:
-        at = 0
+        at = os.pwrite(descriptor, octets, 0)
         while at < len(octets):
             at += os.pwrite(descriptor, octets[at:], at)
     except OSError:

@@ -183,8 +183,8 @@ class Runs:
         self, run: ScriptRun, code: int | None = None, cpu: float = 0.0, peak_kib: int = 0, starved: bool = False
     ) -> None:
         """`done`, once."""
-        if run.timer is not None:
-            run.timer.cancel()
+        if (timer := run.timer) is not None:
+            timer.cancel()
         run.finished = True
         run.drain()
         run.done(run.outcome(code, cpu, peak_kib, self.timers.now(), starved))
@@ -212,7 +212,8 @@ class Runs:
         record, run, descriptors = order
         if run is None or not run.finished:
             try:
-                if self.link is None or not (self._introduce(record) and self.link.send(record, descriptors)):
+                link = self.link
+                if link is None or not (self._introduce(record) and link.send(record, descriptors)):
                     return False
             except OSError:  # ENOBUFS, ENOMEM, ETOOMANYREFS: others may give back what the kernel lacks
                 if self._flush_timer is None:

@@ -1,0 +1,144 @@
+/* The start of a plain run (hosts/launcher.py): what posix_spawn does there, but out of the texts of the order as they are,
+   and without looking at the limit of descriptors for each of them. */
+
+#include "native.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define MOST_DESCRIPTORS 8
+
+typedef struct {
+    const char *directory;
+    char **argv, **environment;
+    int count, ours[MOST_DESCRIPTORS], numbers[MOST_DESCRIPTORS];
+    unsigned long long mark;
+} Start;
+
+/* What the child does before its program. It shares our memory meanwhile: no allocation, nothing of Python. */
+static int become(const Start *start)
+{
+    struct sigaction handling = {.sa_handler = SIG_DFL};
+    for (int number = 1; number < NSIG; number++)
+        sigaction(number, &handling, NULL); /* some cannot be set, and need not be */
+    if (setsid() < 0 || chdir(start->directory) < 0) /* RFC 3050 6.1 */
+        return errno;
+    for (int at = 0; at < start->count; at++)
+        if (dup2(start->ours[at], start->numbers[at]) < 0)
+            return errno;
+    struct rlimit limit = {start->mark, RLIM_INFINITY}; /* hosts/marks.py */
+    if (start->mark != 0 && setrlimit(RLIMIT_LOCKS, &limit) < 0)
+        return errno;
+    sigset_t none;
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+    execve(start->argv[0], start->argv, start->environment);
+    return errno;
+}
+
+/* The process, or -1 with errno. The parent goes on when the program runs, or when there will be none. */
+static __attribute__((noinline)) pid_t born(const Start *start)
+{
+    sigset_t all, before;
+    volatile int error = 0;
+    sigfillset(&all);
+    sigprocmask(SIG_SETMASK, &all, &before);
+    pid_t process = vfork();
+    if (process == 0) {
+        error = become(start);
+        _exit(127);
+    }
+    if (process < 0)
+        error = errno;
+    sigprocmask(SIG_SETMASK, &before, NULL);
+    if (error == 0)
+        return process;
+    while (process > 0 && waitpid(process, NULL, 0) < 0 && errno == EINTR)
+        ;
+    errno = error;
+    return -1;
+}
+
+static char *following(char *text)
+{
+    return text + strlen(text) + 1;
+}
+
+/* Lays out arguments and environment in `room`. False, with a ValueError, for what is no order. */
+static int lay_out(Start *start, char *texts, Py_ssize_t arguments, Py_ssize_t variables, char **room)
+{
+    start->directory = texts;
+    start->argv = room;
+    for (Py_ssize_t at = 0; at < arguments; at++)
+        *room++ = texts = following(texts);
+    *room++ = NULL;
+    start->environment = room;
+    char *to = (char *)(room + variables + 1), *name = following(texts), *value = name;
+    for (Py_ssize_t at = 0; at < variables; at++)
+        value = following(value);
+    for (Py_ssize_t at = 0; at < variables; at++, name = following(name), value = following(value)) {
+        if (*name == '\0' || strchr(name + 1, '=') != NULL) {
+            PyErr_SetString(PyExc_ValueError, "illegal environment variable name");
+            return 0;
+        }
+        *room++ = to;
+        to = stpcpy(to, name);
+        *to++ = '=';
+        to = stpcpy(to, value) + 1;
+    }
+    *room = NULL;
+    return 1;
+}
+
+/* `descriptors` are pairs: ours, and the number in the child. */
+static int take_descriptors(Start *start, PyObject *descriptors)
+{
+    if (!PyList_CheckExact(descriptors) || PyList_GET_SIZE(descriptors) > MOST_DESCRIPTORS) {
+        PyErr_SetString(PyExc_TypeError, "descriptors are a list of few pairs");
+        return 0;
+    }
+    start->count = (int)PyList_GET_SIZE(descriptors);
+    for (int at = 0; at < start->count; at++)
+        if (!PyTuple_Check(PyList_GET_ITEM(descriptors, at)) ||
+            !PyArg_ParseTuple(PyList_GET_ITEM(descriptors, at), "ii", start->ours + at, start->numbers + at)) {
+            if (!PyErr_Occurred())
+                PyErr_SetString(PyExc_TypeError, "descriptors are pairs");
+            return 0;
+        }
+    return 1;
+}
+
+PyObject *native_spawn(PyObject *module, PyObject *const *arguments, Py_ssize_t count)
+{
+    Start start;
+    if (count != 4 || !PyBytes_CheckExact(arguments[0]) || !PyLong_CheckExact(arguments[1]) ||
+        !PyLong_CheckExact(arguments[3])) {
+        PyErr_SetString(PyExc_TypeError, "spawn() takes texts, the number of arguments, descriptors and a mark");
+        return NULL;
+    }
+    Py_ssize_t size = PyBytes_GET_SIZE(arguments[0]), argv = PyLong_AsSsize_t(arguments[1]), texts = 1;
+    start.mark = PyLong_AsUnsignedLongLong(arguments[3]);
+    if (PyErr_Occurred() || !take_descriptors(&start, arguments[2]))
+        return NULL;
+    char *first = PyBytes_AS_STRING(arguments[0]); /* and behind it all is one more NUL */
+    for (const char *at = first; (at = memchr(at, '\0', first + size - at)) != NULL; at++)
+        texts++;
+    if (argv < 1 || argv > texts - 1 || (texts - 1 - argv) % 2 != 0) {
+        PyErr_SetString(PyExc_ValueError, "no order to start a program");
+        return NULL;
+    }
+    Py_ssize_t variables = (texts - 1 - argv) / 2;
+    char **room = PyMem_Malloc((size_t)(argv + variables + 2) * sizeof(char *) + (size_t)size + 1);
+    if (room == NULL)
+        return PyErr_NoMemory();
+    pid_t process = lay_out(&start, first, argv, variables, room) ? born(&start) : -1;
+    int error = errno;
+    PyMem_Free(room);
+    errno = error;
+    if (process > 0)
+        return PyLong_FromLong(process);
+    return PyErr_Occurred() ? NULL : PyErr_SetFromErrno(PyExc_OSError);
+}
