@@ -66,9 +66,10 @@ class Deadlines:
             timer = Timer(deadline, callback, arguments, place)
             place[timer] = None
             return timer
-        place = self._timers[deadline] = {}
+        place = {}
         timer = Timer(deadline, callback, arguments, place)
         place[timer] = None
+        self._timers[deadline] = place  # last: without memory none is left that is not in the heap
         heappush(self._heap, deadline)
         if self._heap[0] == deadline:
             self.wake()

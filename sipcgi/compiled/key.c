@@ -4,6 +4,18 @@
 
 #define COOKIE "z9hG4bK" /* RFC 3261 8.1.1.7 */
 
+/* More than the cookie: that alone identifies nothing. What follows may be any text. */
+static int has_cookie(PyObject *branch)
+{
+    Py_ssize_t size = (Py_ssize_t)sizeof(COOKIE) - 1;
+    if (!IS_TEXT(branch) || PyUnicode_GET_LENGTH(branch) <= size)
+        return 0;
+    for (Py_ssize_t at = 0; at < size; at++)
+        if (PyUnicode_READ_CHAR(branch, at) != (Py_UCS4)COOKIE[at])
+            return 0;
+    return 1;
+}
+
 PyObject *native_plain_server_key(PyObject *module, PyObject *request)
 {
     State *state = PyModule_GetState(module);
@@ -11,9 +23,7 @@ PyObject *native_plain_server_key(PyObject *module, PyObject *request)
     PyObject *branch = via == NULL ? NULL : PyObject_GetAttr(via, state->branch);
     PyObject *sent_by = branch == NULL ? NULL : PyObject_GetAttr(via, state->sent_by);
     PyObject *method = sent_by == NULL ? NULL : PyObject_GetAttr(request, state->method);
-    Span span = method == NULL ? (Span){NULL, NULL} : span_of(branch);
-    if (span.start != NULL && LENGTH(span) >= (Py_ssize_t)sizeof(COOKIE) && memcmp(span.start, COOKIE, sizeof(COOKIE) - 1) == 0 &&
-        PyUnicode_Check(method)) {
+    if (method != NULL && has_cookie(branch) && PyUnicode_Check(method)) {
         PyObject *ack = state->method_word[1]; /* which belongs to its INVITE */
         key = PyTuple_Pack(3, branch, sent_by, same_text(method, ack) ? state->method_word[0] : method);
     }

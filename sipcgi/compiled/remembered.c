@@ -38,6 +38,18 @@ static PyObject *remembered_missing(PyObject *self, PyTypeObject *kind, PyObject
     return made;
 }
 
+/* That of a dictionary does not know that who keeps it has a class on the heap. */
+static int remembered_traverse(PyObject *self, visitproc visit, void *arg)
+{
+    Py_VISIT(Py_TYPE(self));
+    return PyDict_Type.tp_traverse(self, visit, arg);
+}
+
+static int remembered_clear(PyObject *self)
+{
+    return PyDict_Type.tp_clear(self);
+}
+
 static PyMethodDef methods[] = {
     {"__missing__", (PyCFunction)(void (*)(void))remembered_missing, METH_METHOD | METH_FASTCALL | METH_KEYWORDS,
      "Makes what a text stands for, and keeps it."},
@@ -46,12 +58,14 @@ static PyMethodDef methods[] = {
 
 static PyType_Slot slots[] = {
     {Py_tp_base, &PyDict_Type},
+    {Py_tp_traverse, remembered_traverse},
+    {Py_tp_clear, remembered_clear},
     {Py_tp_methods, methods},
     {0, NULL},
 };
 
 PyType_Spec remembered_spec = {
     .name = "sipcgi.compiled.native.Kept",
-    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE,
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC,
     .slots = slots,
 };

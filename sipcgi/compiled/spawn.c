@@ -4,6 +4,7 @@
 #include "native.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
@@ -26,9 +27,11 @@ static int become(const Start *start)
         sigaction(number, &handling, NULL); /* some cannot be set, and need not be */
     if (setsid() < 0 || chdir(start->directory) < 0) /* RFC 3050 6.1 */
         return errno;
-    for (int at = 0; at < start->count; at++)
-        if (dup2(start->ours[at], start->numbers[at]) < 0)
+    for (int at = 0; at < start->count; at++) {
+        int ours = start->ours[at], number = start->numbers[at]; /* one that has its number already stays open, too */
+        if ((ours == number ? fcntl(ours, F_SETFD, 0) : dup2(ours, number)) < 0)
             return errno;
+    }
     struct rlimit limit = {start->mark, RLIM_INFINITY}; /* hosts/marks.py */
     if (start->mark != 0 && setrlimit(RLIMIT_LOCKS, &limit) < 0)
         return errno;

@@ -19,12 +19,10 @@ static int stop(PyObject **timer)
 {
     if (*timer == NULL || *timer == Py_None)
         return 1;
-    PyObject *kept = Py_NewRef(*timer);
-    int done = cancel_timer(kept);
-    if (done)
-        Py_CLEAR(*timer);
-    Py_DECREF(kept);
-    return done;
+    if (!cancel_timer(*timer))
+        return 0;
+    Py_CLEAR(*timer);
+    return 1;
 }
 
 static int start(Starter *self, Walker *walker)
@@ -106,9 +104,11 @@ static void starter_dealloc(Starter *self)
 {
     PyTypeObject *kind = Py_TYPE(self);
     PyObject_GC_UnTrack(self);
+    Py_TRASHCAN_BEGIN(self, starter_dealloc)
     starter_clear(self);
     kind->tp_free((PyObject *)self);
     Py_DECREF(kind);
+    Py_TRASHCAN_END
 }
 
 static PyType_Slot starter_slots[] = {
@@ -126,7 +126,7 @@ PyType_Spec starter_spec = {
     .slots = starter_slots,
 };
 
-/* Steals nothing. What an effect does may step the same transaction: the arrow is held until its last one. */
+/* The caller holds the arrow: what an effect does may step the same transaction. */
 static PyObject *take(Walker *self, PyObject *arrow, PyObject *message)
 {
     if (!PyTuple_Check(arrow) || PyTuple_GET_SIZE(arrow) != 3 || !PyDict_Check(PyTuple_GET_ITEM(arrow, 1)) ||
@@ -134,7 +134,6 @@ static PyObject *take(Walker *self, PyObject *arrow, PyObject *message)
         PyErr_SetString(PyExc_TypeError, "an arrow is a state, a dictionary of arrows, a tuple of performers");
         return NULL;
     }
-    Py_INCREF(arrow);
     Py_XSETREF(self->state, Py_NewRef(PyTuple_GET_ITEM(arrow, 0)));
     Py_XSETREF(self->row, Py_NewRef(PyTuple_GET_ITEM(arrow, 1)));
     PyObject *performers = PyTuple_GET_ITEM(arrow, 2), *done = Py_NewRef(Py_None);
@@ -146,7 +145,6 @@ static PyObject *take(Walker *self, PyObject *arrow, PyObject *message)
         else
             done = PyObject_Vectorcall(perform, given + 1, 2 | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL);
     }
-    Py_DECREF(arrow);
     if (done == NULL)
         return NULL;
     Py_DECREF(done);
@@ -170,12 +168,15 @@ static PyObject *walker_step(Walker *self, PyObject *const *arguments, Py_ssize_
         PyErr_SetString(PyExc_AttributeError, "step() before begin()");
         return NULL;
     }
-    PyObject *arrow = PyDict_GetItemWithError(self->row, arguments[0]);
+    PyObject *row = Py_NewRef(self->row), *done = NULL; /* an input that compares itself may step, too */
+    PyObject *arrow = Py_XNewRef(PyDict_GetItemWithError(row, arguments[0]));
+    Py_DECREF(row);
     if (arrow != NULL)
-        return take(self, arrow, count == 2 ? arguments[1] : Py_None);
-    if (!PyErr_Occurred())
+        done = take(self, arrow, count == 2 ? arguments[1] : Py_None);
+    else if (!PyErr_Occurred())
         PyErr_SetObject(PyExc_KeyError, arguments[0]);
-    return NULL;
+    Py_XDECREF(arrow);
+    return done;
 }
 
 static PyObject *walker_call(Walker *self, PyObject *arguments, PyObject *keywords)
@@ -220,9 +221,11 @@ static void walker_dealloc(Walker *self)
 {
     PyTypeObject *kind = Py_TYPE(self);
     PyObject_GC_UnTrack(self);
+    Py_TRASHCAN_BEGIN(self, walker_dealloc) /* a long chain of them must not overflow the stack */
     walker_clear(self);
     kind->tp_free((PyObject *)self);
     Py_DECREF(kind);
+    Py_TRASHCAN_END
 }
 
 static PyMethodDef walker_methods[] = {

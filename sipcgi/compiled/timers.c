@@ -16,7 +16,7 @@ static int cancel(Timer *self)
     PyObject *empty = PyTuple_New(0);
     if (empty == NULL)
         return 0;
-    /* what these let go of may run anything, so it goes last */
+    Py_INCREF(self); /* what is compared or let go of may run anything */
     PyObject *callback = self->callback, *arguments = self->arguments;
     self->callback = Py_NewRef(Py_None);
     self->arguments = empty; /* one that is due waits for its turn, and must hold nothing meanwhile */
@@ -25,6 +25,7 @@ static int cancel(Timer *self)
         found = PyDict_DelItem(self->place, (PyObject *)self);
     Py_DECREF(callback);
     Py_XDECREF(arguments);
+    Py_DECREF(self);
     return found >= 0;
 }
 
@@ -56,9 +57,11 @@ static void timer_dealloc(Timer *self)
 {
     PyTypeObject *kind = Py_TYPE(self);
     PyObject_GC_UnTrack(self);
+    Py_TRASHCAN_BEGIN(self, timer_dealloc) /* a long chain of them must not overflow the stack */
     timer_clear(self);
     kind->tp_free((PyObject *)self);
     Py_DECREF(kind);
+    Py_TRASHCAN_END
 }
 
 static PyMethodDef timer_methods[] = {
@@ -70,7 +73,7 @@ static PyMemberDef timer_members[] = {
     {"deadline", T_DOUBLE, offsetof(Timer, deadline), 0, NULL},
     {"callback", T_OBJECT, offsetof(Timer, callback), 0, NULL},
     {"arguments", T_OBJECT_EX, offsetof(Timer, arguments), 0, NULL},
-    {"place", T_OBJECT_EX, offsetof(Timer, place), 0, NULL},
+    {"place", T_OBJECT_EX, offsetof(Timer, place), READONLY, NULL},
     {NULL},
 };
 
@@ -92,9 +95,22 @@ PyType_Spec timer_spec = {
 
 typedef struct {
     PyObject_HEAD
-    PyObject *now, *wake, *heap, *timers, *due;
+    PyObject *now, *wake, *heap, *timers, *due; /* the last three are set once; draw() alone replaces `due` */
     double grain;
 } Deadlines;
+
+/* `now` or `wake`, which may replace itself meanwhile. */
+static PyObject *ask(PyObject *function)
+{
+    if (function == NULL) {
+        PyErr_SetString(PyExc_TypeError, "used before __init__");
+        return NULL;
+    }
+    Py_INCREF(function);
+    PyObject *said = PyObject_CallNoArgs(function);
+    Py_DECREF(function);
+    return said;
+}
 
 /* `a // b` of Python, to the last bit: deadlines must be the same on both ways. */
 static double floor_division(double a, double b)
@@ -108,17 +124,22 @@ static double floor_division(double a, double b)
     return quotient - whole > 0.5 ? whole + 1 : whole;
 }
 
-/* All timers of that deadline; a new reference. `is_new` when it is not in the heap yet. */
+static int is_whole(Deadlines *self)
+{
+    if (self->heap != NULL && self->timers != NULL && self->due != NULL)
+        return 1;
+    PyErr_SetString(PyExc_TypeError, "used before __init__");
+    return 0;
+}
+
+/* All timers of that deadline; a new reference. `is_new` when it is not in `timers` and the heap yet. */
 static PyObject *place_of(Deadlines *self, PyObject *deadline, int *is_new)
 {
     PyObject *place = PyDict_GetItemWithError(self->timers, deadline);
     *is_new = place == NULL;
     if (place != NULL)
         return Py_NewRef(place);
-    place = PyErr_Occurred() ? NULL : PyDict_New();
-    if (place != NULL && PyDict_SetItem(self->timers, deadline, place) < 0)
-        Py_CLEAR(place);
-    return place;
+    return PyErr_Occurred() ? NULL : PyDict_New();
 }
 
 /* A new deadline into the heap; the driver is told when it is the first. */
@@ -129,7 +150,7 @@ static int push(Deadlines *self, State *state, PyObject *deadline)
         return 0;
     Py_DECREF(done);
     if (PyList_GET_SIZE(self->heap) > 0 && PyList_GET_ITEM(self->heap, 0) == deadline) {
-        done = PyObject_CallNoArgs(self->wake);
+        done = ask(self->wake);
         Py_XDECREF(done);
     }
     return done != NULL;
@@ -139,21 +160,13 @@ static int push(Deadlines *self, State *state, PyObject *deadline)
 PyObject *start_timer(State *state, PyObject *deadlines, double delay, PyObject *callback, PyObject *arguments)
 {
     Deadlines *self = (Deadlines *)deadlines;
-    PyObject *now = self->now == NULL ? NULL : PyObject_CallNoArgs(self->now);
-    if (now == NULL) {
-        if (!PyErr_Occurred())
-            PyErr_SetString(PyExc_TypeError, "start() before __init__");
+    PyObject *now = is_whole(self) ? ask(self->now) : NULL;
+    if (now == NULL)
         return NULL;
-    }
     double due = PyFloat_AsDouble(now);
     Py_DECREF(now);
     if (due == -1 && PyErr_Occurred())
         return NULL;
-    if (self->wake == NULL || self->heap == NULL || self->timers == NULL || !PyList_CheckExact(self->heap) ||
-        !PyDict_CheckExact(self->timers)) { /* asked when no more code of Python's runs that could change it */
-        PyErr_SetString(PyExc_TypeError, "start() takes a list as heap and a dictionary of timers");
-        return NULL;
-    }
     due += delay;
     double grain = delay < 1 ? self->grain * 0.25 : self->grain;
     if (grain != 0)
@@ -170,7 +183,7 @@ PyObject *start_timer(State *state, PyObject *deadlines, double delay, PyObject 
         timer->arguments = Py_NewRef(arguments);
         timer->place = Py_NewRef(place);
         if (!PyDict_Check(place) || PyDict_SetItem(place, (PyObject *)timer, Py_None) < 0 ||
-            (is_new && !push(self, state, deadline)))
+            (is_new && (PyDict_SetItem(self->timers, deadline, place) < 0 || !push(self, state, deadline))))
             Py_CLEAR(timer);
     }
     Py_XDECREF(deadline);
@@ -207,15 +220,6 @@ static PyObject *deadlines_start(Deadlines *self, PyTypeObject *defining, PyObje
     PyObject *timer = start_timer(state, (PyObject *)self, delay, arguments[1], rest);
     Py_DECREF(rest);
     return timer;
-}
-
-static int is_whole(Deadlines *self)
-{
-    if (self->heap != NULL && self->timers != NULL && self->due != NULL && PyList_CheckExact(self->heap) &&
-        PyDict_CheckExact(self->timers) && PyList_CheckExact(self->due))
-        return 1;
-    PyErr_SetString(PyExc_TypeError, "it takes lists as heap and of what is due, and a dictionary of timers");
-    return 0;
 }
 
 /* The last one of those that are due, borrowed; NULL when there is none. */
@@ -257,9 +261,12 @@ static PyObject *next_deadline(Deadlines *self, State *state)
     if (timer != NULL)
         return PyFloat_FromDouble(timer->deadline);
     while (PyList_GET_SIZE(self->heap) > 0) {
-        PyObject *first = PyList_GET_ITEM(self->heap, 0), *place = PyDict_GetItemWithError(self->timers, first);
+        PyObject *first = Py_NewRef(PyList_GET_ITEM(self->heap, 0)), *place = PyDict_GetItemWithError(self->timers, first);
+        if (place == NULL && PyErr_Occurred())
+            Py_CLEAR(first);
         if (place == NULL || !PyDict_Check(place) || PyDict_GET_SIZE(place) > 0)
-            return place == NULL && PyErr_Occurred() ? NULL : Py_NewRef(first);
+            return first;
+        Py_DECREF(first);
         place = pop(self, state);
         if (place == NULL)
             return NULL;
@@ -320,12 +327,9 @@ static PyObject *deadlines_fire(Deadlines *self, PyTypeObject *defining, PyObjec
         return NULL;
     }
     long most = count == 0 ? 50 : PyLong_AsLong(arguments[0]), fired = 0;
-    PyObject *time = most == -1 && PyErr_Occurred() ? NULL : self->now == NULL ? NULL : PyObject_CallNoArgs(self->now);
-    if (time == NULL) {
-        if (!PyErr_Occurred())
-            PyErr_SetString(PyExc_TypeError, "fire() before __init__");
+    PyObject *time = most == -1 && PyErr_Occurred() ? NULL : ask(self->now);
+    if (time == NULL)
         return NULL;
-    }
     double now = PyFloat_AsDouble(time);
     Py_DECREF(time);
     while (!PyErr_Occurred() && fired < most) {
@@ -368,9 +372,11 @@ static void deadlines_dealloc(Deadlines *self)
 {
     PyTypeObject *kind = Py_TYPE(self);
     PyObject_GC_UnTrack(self);
+    Py_TRASHCAN_BEGIN(self, deadlines_dealloc)
     deadlines_clear(self);
     kind->tp_free((PyObject *)self);
     Py_DECREF(kind);
+    Py_TRASHCAN_END
 }
 
 static PyMethodDef deadlines_methods[] = {
@@ -387,9 +393,36 @@ static PyMemberDef deadlines_members[] = {
     {"now", T_OBJECT_EX, offsetof(Deadlines, now), 0, NULL},
     {"wake", T_OBJECT_EX, offsetof(Deadlines, wake), 0, NULL},
     {"grain", T_DOUBLE, offsetof(Deadlines, grain), 0, NULL},
-    {"_heap", T_OBJECT_EX, offsetof(Deadlines, heap), 0, NULL},
-    {"_timers", T_OBJECT_EX, offsetof(Deadlines, timers), 0, NULL},
-    {"_due", T_OBJECT_EX, offsetof(Deadlines, due), 0, NULL},
+    {NULL},
+};
+
+static PyObject *deadlines_get(Deadlines *self, void *offset)
+{
+    PyObject *held = *(PyObject **)((char *)self + (size_t)offset);
+    if (held == NULL)
+        PyErr_SetString(PyExc_AttributeError, "used before __init__");
+    return Py_XNewRef(held);
+}
+
+static int deadlines_set(Deadlines *self, PyObject *value, void *offset)
+{
+    PyObject **held = (PyObject **)((char *)self + (size_t)offset);
+    PyTypeObject *kind = held == &self->timers ? &PyDict_Type : &PyList_Type;
+    if (*held != NULL || value == NULL || !Py_IS_TYPE(value, kind)) {
+        PyErr_Format(PyExc_TypeError, "a %s is set, once", kind->tp_name);
+        return -1;
+    }
+    *held = Py_NewRef(value);
+    return 0;
+}
+
+#define SET_ONCE(name, field) \
+    {name, (getter)deadlines_get, (setter)deadlines_set, NULL, (void *)offsetof(Deadlines, field)}
+
+static PyGetSetDef deadlines_getset[] = {
+    SET_ONCE("_heap", heap),
+    SET_ONCE("_timers", timers),
+    SET_ONCE("_due", due),
     {NULL},
 };
 
@@ -399,6 +432,7 @@ static PyType_Slot deadlines_slots[] = {
     {Py_tp_dealloc, deadlines_dealloc},
     {Py_tp_methods, deadlines_methods},
     {Py_tp_members, deadlines_members},
+    {Py_tp_getset, deadlines_getset},
     {0, NULL},
 };
 

@@ -38,9 +38,9 @@ static int set_found(State *state, PyObject *via, PyObject *params)
 {
     PyObject *const way[] = {state->maddr, state->received, state->rport};
     int said = 0;
-    PyObject *branch = PyDict_GetItemWithError(params, state->branch);
     for (size_t at = 0; at < Py_ARRAY_LENGTH(way) && said == 0; at++)
         said = PyDict_Contains(params, way[at]);
+    PyObject *branch = said < 0 ? NULL : PyDict_GetItemWithError(params, state->branch);
     return said >= 0 && !PyErr_Occurred() && set(via, state->branch, Py_NewRef(branch == NULL ? Py_None : branch)) &&
            set(via, state->bare, PyBool_FromLong(!said));
 }

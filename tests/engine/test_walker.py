@@ -1,5 +1,7 @@
 """Transactions walk their tables alike with the compiled part and in pure Python, whatever happens when."""
 
+import contextlib
+import functools
 import gc
 import importlib
 import os
@@ -231,3 +233,100 @@ def test_misuse_brings_nothing_down(both: tuple[SimpleNamespace, SimpleNamespace
     with pytest.raises(KeyError):
         walker.step(4)
     assert walker.state == 1
+
+
+def test_what_runs_meanwhile_brings_nothing_down(both: tuple[SimpleNamespace, SimpleNamespace]) -> None:
+    """An input, a timer's neighbour, a clock, a deadline that lets go of what it is looked for in."""
+    native: Any = both[0].compiled.native
+    queue = both[0].timerqueue.TimerQueue(lambda: 10.0)
+    walker = native.Walker()
+
+    class Odd(float):
+        does: Callable[[], object]
+
+        def __hash__(self) -> int:
+            return hash(float(self))
+
+        def __eq__(self, other: object) -> bool:
+            del [{} for _ in range(200)][:]  # so that a dictionary that is let go of is surely freed
+            self.does()
+            return False
+
+        __lt__ = __gt__ = __eq__
+
+    Odd.does = lambda _: walker.begin((2, {}, ()))
+    walker.begin((1, {Odd(7): None}, ()))
+    with pytest.raises(KeyError):
+        walker.step(7)
+    assert walker.state == 2
+
+    start = native.timeout_starter(queue, 1.0, "input")
+    start(walker, None)
+    timer = walker.timeout
+    hashed = hash(timer)
+    Odd.__hash__ = lambda _: hashed  # type: ignore[method-assign]
+    Odd.does = lambda _: None
+    timer.place.clear()
+    timer.place[Odd(1)] = timer.place[timer] = None
+    Odd.does = lambda _: (setattr(walker, "timeout", None), queue._timers.popitem()[1].clear())
+    del timer
+    start(walker, None)
+    assert walker.timeout.callback is walker
+
+    Odd.__hash__ = lambda self: hash(float(self))  # type: ignore[method-assign]
+    Odd.does = lambda _: (queue._heap.clear(), queue._timers.clear(), queue._due.clear())
+    for call in (lambda: queue.start(1.0, print), queue.next_deadline, queue.fire):
+        queue._heap[:] = [Odd(number) for number in range(5)]
+        queue._timers.clear()
+        queue._timers.update((deadline, {}) for deadline in queue._heap)
+        with contextlib.suppress(IndexError, KeyError, RuntimeError):
+            call()
+
+    for name in ("_heap", "_timers", "_due"):
+        with pytest.raises(TypeError):
+            delattr(queue, name)
+        with pytest.raises(TypeError):
+            setattr(queue, name, getattr(queue, name))
+    queue._heap.clear()
+    for name, delay in (("now", 2.0), ("wake", 1.0)):
+        setattr(queue, name, functools.lru_cache(2)(lambda name=name: setattr(queue, name, lambda: 10.0) or 10.0))
+        queue.start(delay, print)
+    assert (queue.now(), queue.wake()) == (10.0, 10.0)
+
+
+def test_a_long_chain_ends_without_a_deep_stack(both: tuple[SimpleNamespace, SimpleNamespace]) -> None:
+    native: Any = both[0].compiled.native
+    queue = both[0].timerqueue.TimerQueue(lambda: 0.0)
+    chain: Any = None
+    for _ in range(100_000):
+        timer = queue.start(1.0, print)
+        timer.cancel()
+        timer.callback, deadlines, walker = chain, native.Deadlines(), native.Walker()
+        deadlines.now = timer
+        walker.begin((native.resend_starter(deadlines, 1.0, "input"), {}, ()))
+        chain = walker
+    gone = sys.getallocatedblocks()
+    del chain, timer, deadlines, walker
+    assert gone - sys.getallocatedblocks() > 400_000
+
+
+def test_a_timer_that_finds_no_memory_takes_no_other_with_it(both: tuple[SimpleNamespace, SimpleNamespace]) -> None:
+    memory = pytest.importorskip("_testcapi")
+    for modules in both:
+        failed = 0
+        for allocation in range(1, 25):
+            clock, done = [0.0], []  # type: ignore[var-annotated]
+            queue = modules.timerqueue.TimerQueue(lambda clock=clock: clock[0])
+            queue.start(5, print)
+            memory.set_nomemory(allocation, allocation + 1)
+            try:
+                queue.start(1, done.append, "first")
+            except MemoryError:
+                failed += 1
+            finally:
+                memory.remove_mem_hooks()
+            queue.start(1, done.append, "second")
+            clock[0] = 2.0
+            queue.fire()
+            assert done[-1:] == ["second"], allocation
+        assert failed

@@ -122,6 +122,15 @@ def test_a_descriptor_that_is_none(both: list[Spawn]) -> None:
             spawn(b"/\0/bin/true", 1, [(9999, 1)], 0)
 
 
+def test_a_descriptor_that_has_its_number_already(both: list[Spawn]) -> None:
+    ours = os.memfd_create("ours", os.MFD_CLOEXEC)
+    texts = wire.pack_texts("/", ["/bin/sh", "-c", f"test -e /proc/self/fd/{ours}"], {})
+    for spawn in both:
+        assert os.waitpid(spawn(texts, 3, [(ours, ours)], 0), 0)[1] == 0
+        assert os.waitpid(spawn(texts, 3, [], 0), 0)[1] != 0
+    os.close(ours)
+
+
 def test_nothing_crashes_it(both: list[Spawn]) -> None:
     fast = both[0]
     wrong: list[tuple[object, ...]] = [

@@ -290,7 +290,8 @@ def test_misuse_is_a_type_error(both: tuple[SimpleNamespace, SimpleNamespace]) -
     nameless = of([], [])
     nameless.names = ("via",)
     strange = fast.timerqueue.TimerQueue(float)
-    strange._heap, strange._timers = [0.0], {0.0: {"no timer": None}}
+    strange._heap.append(0.0)
+    strange._timers[0.0] = {"no timer": None}
     calls = [
         lambda: native.plain_message(INVITE),
         lambda: native.plain_message(INVITE, ()),
@@ -322,6 +323,7 @@ def test_misuse_is_a_type_error(both: tuple[SimpleNamespace, SimpleNamespace]) -
         lambda: native.Timer(),
         lambda: native.Deadlines().start(1, print),
         lambda: native.Deadlines().next_deadline(),
+        lambda: setattr(native.Deadlines(), "_timers", []),
         lambda: native.Deadlines().fire(),
         lambda: fast.timerqueue.TimerQueue(float).next_deadline(1),
         lambda: fast.timerqueue.TimerQueue(float).fire("1"),

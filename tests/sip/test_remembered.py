@@ -1,3 +1,6 @@
+import gc
+import weakref
+
 import pytest
 
 from sipcgi.sip.remembered import LONGEST, Remembered
@@ -35,3 +38,14 @@ def test_the_oldest_gives_way() -> None:
         _ = remembered[text]
     assert list(remembered) == ["2", "3"]
     assert remembered["1"] is not first
+
+
+def test_a_class_that_keeps_what_it_made_is_collected() -> None:
+    class Own(Remembered[Made]):
+        known: Remembered[Made]
+
+    Own.known = Own(Made)
+    gone = weakref.ref(Own)
+    del Own
+    gc.collect()
+    assert gone() is None

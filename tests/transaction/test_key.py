@@ -200,3 +200,10 @@ def test_the_cookie_alone_identifies_nothing() -> None:
     other = bad.replace("987asjd97y7atg", "another")
     assert server_key(request(bad)) == server_key(request(bad))
     assert server_key(request(bad)) != server_key(request(other))
+
+
+def test_a_branch_may_be_any_text() -> None:
+    for branch in ("z9hG4bK\u00e9", "z9hG4bK\u20ac"):
+        invite = request(INVITE.replace("z9hG4bKkjshdyff", branch))
+        assert server_key(invite) == (branch, "pc33.atlanta.com:5060", "INVITE")
+    assert len(server_key(request(INVITE.replace("z9hG4bKkjshdyff", "z9hG4b\u00e9")))) > 3
