@@ -20,7 +20,7 @@ from sipcgi.engine.target import Reroute
 from sipcgi.engine.upstream import Server, Upstream
 from sipcgi.engine.waiting import WaitingEvents
 from sipcgi.proxy.reply import edit_response, withheld
-from sipcgi.proxy.responses import ResponseContext
+from sipcgi.proxy.responses import ResponseContext, side
 from sipcgi.service import (
     AckReceived,
     Action,
@@ -152,7 +152,7 @@ class RequestContext:
         """Whether this 2xx to an INVITE has come before, and a script still runs for it or will."""
         if not self.invite or self.running_for is None or response.status // 100 != 2:
             return False
-        return WaitingEvents([self.running_for, *self.queue]).has_success(branch, response.to.tag)
+        return WaitingEvents([self.running_for, *self.queue]).has_success(branch, side(response))
 
     def leave_hunt(self, branch: Branch) -> None:
         """If the branch has ended the next group may start, before anybody hears of it."""

@@ -9,7 +9,7 @@ from sipcgi.cgi.metavars import forget_cgi_fields
 from sipcgi.engine.upstream import framed
 from sipcgi.errors import ParseError
 from sipcgi.flow import Flow
-from sipcgi.proxy.responses import Ends, upstream
+from sipcgi.proxy.responses import Ends, side, upstream
 from sipcgi.sip.message import Response
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ class LateResponses:
     def response(self, response: Response, flow: Flow) -> None:
         if 200 <= response.status < 300:
             server = self.server
-            first = self.successes.get(response.to.tag or "")
+            first = self.successes.get(side(response))
             with suppress(ParseError):  # no Via left: it was not for our upstream
                 if first is None:
                     forget_cgi_fields(response.headers)

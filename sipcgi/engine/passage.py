@@ -20,7 +20,7 @@ from sipcgi.errors import ParseError, Unreachable
 from sipcgi.flow import Flow
 from sipcgi.proxy.breadth import MAXIMUM
 from sipcgi.proxy.loop import loop_hash
-from sipcgi.proxy.responses import Ends, upstream
+from sipcgi.proxy.responses import Ends, side, upstream
 from sipcgi.service import NO_EDITS
 from sipcgi.sip.message import Request, Response
 
@@ -44,7 +44,10 @@ def sent_on(
         return False
     if target.routes or target.others:
         return False
-    address = core.resolver.direct(target.uri)
+    try:
+        address = core.resolver.direct(target.uri)
+    except Unreachable:  # by a transport that nobody speaks, which a branch is to say
+        return False
     return address is not None and Passage(core, server, request, flow, record, own, target, address).set_out()
 
 
@@ -103,10 +106,8 @@ class Passage:
         if self.invite:
             self.timer_c = core.timers.start(TIMER_C, self.timer_c_fired)
         client = core.transactions.send(copy, branch, way, self, "", octets)
-        if self.branch is None:
+        if self.branch is None:  # else it failed at once, and all is over: the two would hold each other
             self.client = client
-        elif self.branch.flow is way:  # it failed at once
-            self.branch.client = client
         return True
 
     def response(self, response: Response, flow: Flow) -> None:
@@ -145,7 +146,7 @@ class Passage:
         record.to_final = now - self.began
         server.respond(shaped)
         assert self.client is not None
-        late = LateResponses(server, {response.to.tag or "": server.last}, self.ends) if self.invite else None
+        late = LateResponses(server, {side(response): server.last}, self.ends) if self.invite else None
         self.client.user = late
         self.core.log.access(record)
 

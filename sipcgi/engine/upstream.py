@@ -8,7 +8,7 @@ from sipcgi.flow import Flow
 from sipcgi.logs import AccessRecord
 from sipcgi.proxy.breadth import Breadth
 from sipcgi.proxy.loop import loop_hash
-from sipcgi.proxy.responses import Ends
+from sipcgi.proxy.responses import Ends, side
 from sipcgi.sip import build
 from sipcgi.sip.message import Request, Response
 
@@ -106,14 +106,14 @@ class Upstream:
             return True
         self.server.respond(response if self.datagrams else framed(response, self.server.flow))
         if success:
-            self.successes[response.to.tag or ""] = self.server.last
+            self.successes[side(response)] = self.server.last
         return True
 
     def repeated(self, response: Response) -> bool:
         """Whether this is a 2xx to an INVITE that was sent before; then it is sent again as it was."""
         if not (self.successes and 200 <= response.status < 300):
             return False
-        octets = self.successes.get(response.to.tag or "")
+        octets = self.successes.get(side(response))
         if octets is None:
             return False
         self.server.respond_again(octets)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING
 
+from sipcgi.proxy.responses import side
 from sipcgi.service import Event, ResponseReceived
 
 if TYPE_CHECKING:
@@ -25,12 +26,12 @@ class WaitingEvents(deque[tuple[Event, "Branch | None"]]):
             self.remove(waiting)
         return [event for event, _ in found]
 
-    def has_success(self, branch: Branch, tag: str | None) -> bool:
-        """Whether a 2xx of that branch and To tag waits."""
+    def has_success(self, branch: Branch, whose: str) -> bool:
+        """Whether a 2xx of that branch and side waits."""
         return any(
             one is branch
             and type(event) is ResponseReceived
             and event.response.status // 100 == 2
-            and event.response.to.tag == tag
+            and side(event.response) == whose
             for event, one in self
         )

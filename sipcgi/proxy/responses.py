@@ -133,6 +133,17 @@ def upstream(response: Response, ends: Ends) -> Response:
     return _between(ends, response, names, lines)
 
 
+def side(response: Response) -> str:
+    """What tells the 2xx of one side from that of another (RFC 3261 13.2.2.4): the To tag.
+
+    Of a To that does not parse all of it: such a 2xx goes upstream, too, for a call needs its answer.
+    """
+    try:
+        return response.to.tag or ""
+    except ParseError:
+        return response.headers.get("to") or ""
+
+
 def between(response: Response, ends: Ends) -> Response:
     """`response` with the From and To of a request, and its own To tag; its Vias are those that are expected."""
     return _between(ends, response, response.headers.names.copy(), response.headers.lines.copy())

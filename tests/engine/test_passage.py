@@ -3,11 +3,14 @@
 Each story is told twice, the second time by contexts alone: the same octets leave, the same lines are in the log.
 """
 
+import gc
 from collections.abc import Callable
 
 import pytest
 from world import World
 
+from sipcgi.engine.branch import Branch
+from sipcgi.engine.context import RequestContext
 from sipcgi.engine.passage import Passage
 
 Story = Callable[[World], None]
@@ -157,6 +160,18 @@ def not_for_us(world: World) -> None:
         world.run(world.network.now + 0.5)
 
 
+def whose_to_does_not_parse(world: World) -> None:
+    """It goes upstream each time, and has its line in the log."""
+    alice, bob = world.phone("alice"), world.phone("bob")
+    bob.answers("INVITE", (20.0, 200))
+    alice.calls_up(bob.contact)
+    world.run(0.3)
+    octets = bytes(bob.response(bob.got, "other", 200)).replace(b";tag=other", b";tag=other;;")
+    for moment in (0.5, 1.0, 2.0):
+        world.run(moment)
+        bob.throw(octets)
+
+
 def another_request(world: World) -> None:
     alice, bob = world.phone("alice"), world.phone("bob")
     bob.answers("MESSAGE", (0.1, 202))
@@ -169,7 +184,7 @@ def another_request(world: World) -> None:
 STORIES = [
     accepted, trying, never_acknowledged, forked_further_on, refused, elsewhere, busy_server, cancelled_after_ringing,
     cancelled_at_once, cancelled_and_not_obeyed, silent, rings_for_ever, out_of_reach, lost_while_it_rings, over_tcp,
-    no_room_for_the_answer, not_for_us, another_request,
+    no_room_for_the_answer, not_for_us, whose_to_does_not_parse, another_request,
 ]  # fmt: skip
 
 
@@ -202,3 +217,22 @@ def test_one_that_is_too_large_for_a_datagram_is_left_to_a_branch() -> None:
     (line,) = lines["access"]
     assert " status=200 " in line
     assert any(datagram.transport == "TCP" for datagram in sent)  # type: ignore[attr-defined]
+
+
+def test_a_transport_that_nobody_speaks_is_left_to_a_branch(world: World) -> None:
+    call = world.phone("alice").calls_up("sip:bob@192.0.2.20;transport=sctp")
+    world.run()
+    assert call.final.status == 500
+    assert ["sip over sctp is not supported" in line for line in world.lines("warning")] == [True]
+    assert [" status=500 " in line for line in world.lines("access")] == [True]
+
+
+@pytest.mark.parametrize("story", STORIES)
+def test_nothing_of_it_is_left_to_the_garbage_collector(story: Story) -> None:
+    gc.collect()
+    gc.disable()
+    try:
+        told(story)
+        assert not [one for one in gc.get_objects() if type(one) in (Passage, RequestContext, Branch)]
+    finally:
+        gc.enable()

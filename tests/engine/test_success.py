@@ -175,3 +175,22 @@ def test_a_2xx_is_forwarded_also_when_the_server_transaction_is_gone(world: Worl
     mobile.replies(mobile.got, 200, tag="third")
     world.run(34.0)
     assert "33.500 server > alice 200 INVITE" in world.transcript()
+
+
+def test_a_2xx_whose_to_does_not_parse_goes_upstream_and_is_logged_once(world: World) -> None:
+    """Also one that comes while a script runs for the one before it."""
+    alice, bob = world.phone("alice"), world.phone("bob")
+    proxied, again = "CGI-PROXY-REQUEST sip:bob@192.0.2.20 SIP/2.0\n\n", "CGI-AGAIN yes SIP/2.0\n\n"
+    world.script("invite.sh", proxied + again, "", takes=1.0)
+    bob.answers("INVITE", (20.0, 200))
+    call = alice.calls_up("sip:bob@example.com")
+    world.run(1.5)
+    octets = bytes(bob.response(bob.got, "other", 200)).replace(b";tag=other", b";tag=other;;")
+    for moment in (1.5, 2.0, 5.0):
+        world.run(moment)
+        bob.throw(octets)
+    world.run(10.0)
+    assert world.events() == ["0.000 request", "1.500 response 200"]
+    assert call.statuses == [100, 200, 200]
+    (line,) = world.lines("access")
+    assert " status=200 " in line

@@ -3,7 +3,7 @@
 import pytest
 
 from sipcgi.errors import ParseError
-from sipcgi.proxy.responses import Ends, ResponseContext, between, upstream
+from sipcgi.proxy.responses import Ends, ResponseContext, between, side, upstream
 from sipcgi.sip.headers import Headers
 from sipcgi.sip.message import Request, Response
 from sipcgi.sip.parser import parse
@@ -222,3 +222,8 @@ def test_what_answers_a_request_of_our_own_is_for_us() -> None:
     best = context.best()
     assert best is not None
     assert best.status == 503
+
+
+@pytest.mark.parametrize(("to", "whose"), [(TO, ""), (TO + ";tag=2;x", "2"), (TO + ";tag=2;;", TO[4:] + ";tag=2;;")])
+def test_5_the_2xx_of_several_sides_are_told_apart_whatever_their_to_looks_like(to: str, whose: str) -> None:
+    assert side(response(OURS, FROM, to)) == whose
