@@ -165,21 +165,29 @@ class Log:
 
 
 def _access_line(time: str, r: AccessRecord) -> str:
-    values = (r.method, r.from_, r.to, r.uri, r.source, r.call_id, r.route, r.script)
-    joined = "".join(values)
-    # Nearly always nothing needs quotes, and a few searches through all of it tell so.
-    if _is_bare(joined) and len(joined) <= MAX_VALUE and "" not in values:
-        method, from_, to, uri, source, call_id, route, script = values
+    if r.runs or r.script_seconds:
+        used = f"runs={r.runs} script_seconds={r.script_seconds:.4f} script_cpu={r.script_cpu:.4f}"
+        used += f" script_peak_kib={r.script_peak_kib}"
     else:
-        method, from_, to, uri, source, call_id, route, script = map(_value, values)
+        used = "runs=0 script_seconds=0.0000 script_cpu=0.0000 script_peak_kib=0"
+    values = _values((r.method, r.from_, r.to, r.uri, r.source, r.call_id, r.route, r.script))
+    method, from_, to, uri, source, call_id, route, script = values
     return (
         f"{time} access method={method} from={from_} to={to} uri={uri} source={source} call_id={call_id}"
-        f" route={route} script={script} runs={r.runs} script_seconds={r.script_seconds:.4f}"
-        f" script_cpu={r.script_cpu:.4f} script_peak_kib={r.script_peak_kib}"
-        f" actions={_several(r.actions)} targets={_several(r.targets)}"
+        f" route={route} script={script} {used} actions={_several(r.actions)} targets={_several(r.targets)}"
         f" status={'-' if r.status is None else r.status}"
         f" to_100={_seconds(r.to_100)} to_180={_seconds(r.to_180)} to_final={_seconds(r.to_final)}\n"
     )
+
+
+def _values(texts: tuple[str, ...]) -> list[str]:
+    """Each as `_value` says. Nearly always nothing is to be escaped, and a few searches through all of it tell so."""
+    joined = "".join(texts)
+    if len(joined) > MAX_VALUE or not joined.isprintable() or '"' in joined or "\\" in joined:
+        return [_value(text) for text in texts]
+    if " " in joined:
+        return [f'"{text}"' if " " in text else text or "-" for text in texts]
+    return [text or "-" for text in texts]
 
 
 def _is_bare(text: str) -> bool:

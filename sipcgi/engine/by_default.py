@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from sipcgi.engine.hunt import Hunt
 from sipcgi.engine.recursion import may_recurse, recurse
-from sipcgi.service import Relay
+from sipcgi.service import NO_EDITS, Edits, Relay
 from sipcgi.sip.message import Response
 
 if TYPE_CHECKING:
@@ -26,9 +26,9 @@ def pass_on(context: RequestContext, target: Target) -> None:
         context.drain()
 
 
-def only_branch(context: RequestContext, target: Target) -> Branch:
+def only_branch(context: RequestContext, target: Target, edits: Edits = NO_EDITS) -> Branch:
     """Not yet started."""
-    return Hunt(context, Relay(context.request.uri), []).alone(target)
+    return Hunt(context, Relay(target.uri, edits), []).alone(target)
 
 
 def received_by_default(context: RequestContext, branch: Branch, response: Response) -> None:

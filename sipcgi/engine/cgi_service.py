@@ -14,6 +14,7 @@ from sipcgi.cgi.output import Output, check_output, exit_error, parse_output, si
 from sipcgi.cgi.routes import EXEC, Route
 from sipcgi.cgi.session import Session
 from sipcgi.engine.hearing import deaf
+from sipcgi.engine.passage import handed_over
 from sipcgi.errors import ScriptError
 from sipcgi.hosts.base import Invocation, Outcome, Run, ScriptHost
 from sipcgi.hosts.directory import ScriptDirectory, Startup
@@ -179,7 +180,7 @@ class CgiService:
                 result = self.finished(turn, outcome)
                 if isinstance(result, Pending):
                     result.then(pending.resolve)
-                else:
+                elif self.listening() or type(turn.event) is not RequestReceived or not handed_over(context, result):
                     pending.resolve(result)
                     if not self.listening():
                         context.service = None  # what comes from now on takes its default action, unasked

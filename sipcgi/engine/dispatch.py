@@ -138,7 +138,7 @@ class Dispatch:
             target = core.locations.elsewhere(request, not own.in_dialog, own.flow)
             record.actions.append("proxy")
             record.targets.append(request.uri)
-            if outer is None and sent_on(core, server, request, flow, record, own, target):
+            if outer is None and sent_on(core, server, request, flow, record, own, target, core.timers.now()):
                 return
         context = RequestContext(core, server, request, flow, record, own)
         server.user = context

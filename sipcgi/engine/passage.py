@@ -1,11 +1,13 @@
 """A request for somebody else, in one object for as long as all goes well (RFC 3261 16.6, 16.7).
 
-Nobody decides about it, there is one target with one address, and nearly always the peer answers and accepts. For all
-else (a refusal, a CANCEL, a failure, Timer C) `unfold` makes the context and the branch that would be there by then.
+Nobody decides about it (any more, where a script did so once), there is one target with one address, and nearly always
+the peer answers and accepts. For all else (a refusal, a CANCEL, a failure, Timer C) `unfold` makes the context and the
+branch that would be there by then.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from sipcgi.cgi.metavars import forget_cgi_fields
@@ -15,19 +17,19 @@ from sipcgi.engine.context import RequestContext
 from sipcgi.engine.departure import depart
 from sipcgi.engine.large import MOST_OCTETS
 from sipcgi.engine.late_responses import LateResponses
+from sipcgi.engine.own_route import OwnRoute
 from sipcgi.engine.upstream import LARGEST_DATAGRAM, Server, framed
-from sipcgi.errors import ParseError, Unreachable
+from sipcgi.errors import ParseError, ScriptError, Unreachable
 from sipcgi.flow import Flow
 from sipcgi.proxy.breadth import MAXIMUM
 from sipcgi.proxy.loop import loop_hash
 from sipcgi.proxy.responses import Ends, side, upstream
-from sipcgi.service import NO_EDITS
+from sipcgi.service import NO_EDITS, Action, Edits, Relay
 from sipcgi.sip.message import Request, Response
 
 if TYPE_CHECKING:
     from sipcgi.engine.branch import Branch
     from sipcgi.engine.core import Core
-    from sipcgi.engine.own_route import OwnRoute
     from sipcgi.engine.target import Target
     from sipcgi.engine.transaction import ClientTransaction
     from sipcgi.logs import AccessRecord
@@ -35,10 +37,45 @@ if TYPE_CHECKING:
     from sipcgi.timerqueue import Timer
 
 
+def handed_over(context: RequestContext, actions: Sequence[Action]) -> bool:
+    """Whether all that was decided about a request, for good, is one target, to which it has left as a Passage.
+
+    Then the context is over.
+    """
+    relay = actions[0] if len(actions) == 1 else None
+    if type(relay) is not Relay or relay.timeout is not None or relay.edits.sets("route"):
+        return False
+    upstream, core, request = context.upstream, context.core, context.request
+    if context.reroute is not None or context.caller is not None or context.depth or context.ours:
+        return False
+    if context.cancelled or context.queue or context.branches or upstream.final is not None:
+        return False
+    groups = core.locations.targets(relay, request, context.initial, context.way)
+    if len(groups) > 1 or len(groups[0]) > 1:
+        return False
+    target = groups[0][0]
+    if target.binding is not None or target.uri != relay.uri:
+        return False
+    own = OwnRoute(not context.initial, context.way, context.sent_by)
+    if not sent_on(
+        core, context.server, request, context.flow, context.record, own, target, upstream.began, relay.edits
+    ):
+        return False
+    context.record.actions.append("proxy")
+    context.record.targets.append(relay.uri)
+    context.released = True
+    context.running = context.running_for = context.service = context.default = None
+    return True
+
+
 def sent_on(
-    core: Core, server: Server, request: Request, flow: Flow, record: AccessRecord, own: OwnRoute, target: Target
-) -> bool:
-    """Whether a request, for which the default action names that target, has left as a Passage."""
+    core: Core, server: Server, request: Request, flow: Flow, record: AccessRecord, own: OwnRoute, target: Target,
+    began: float, edits: Edits = NO_EDITS,
+) -> bool:  # fmt: skip
+    """Whether a request that came at `began`, and goes to that target alone, has left as a Passage.
+
+    The edits name no Route.
+    """
     names = request.headers.names
     if target.flow is not None or target.failure is not None or "route" in names or "max-breadth" in names:
         return False
@@ -48,15 +85,18 @@ def sent_on(
         address = core.resolver.direct(target.uri)
     except Unreachable:  # by a transport that nobody speaks, which a branch is to say
         return False
-    return address is not None and Passage(core, server, request, flow, record, own, target, address).set_out()
+    return (
+        address is not None
+        and Passage(core, server, request, flow, record, own, target, address, began, edits).set_out()
+    )
 
 
 class Passage:
     """The user of a server transaction and of the client transaction that `set_out` starts."""
 
     __slots__ = (
-        "address", "began", "branch", "client", "core", "ends", "flow", "invite", "own", "progress", "record",
-        "renewed", "request", "second", "server", "target", "timer_c", "way",
+        "address", "began", "branch", "client", "core", "edits", "ends", "flow", "invite", "own", "progress",
+        "record", "renewed", "request", "second", "server", "target", "timer_c", "way",
     )  # fmt: skip
 
     branch: Branch | None
@@ -70,7 +110,7 @@ class Passage:
 
     def __init__(
         self, core: Core, server: Server, request: Request, flow: Flow, record: AccessRecord, own: OwnRoute,
-        target: Target, address: Address,
+        target: Target, address: Address, began: float, edits: Edits,
     ) -> None:  # fmt: skip
         self.core = core
         self.server = server
@@ -81,7 +121,8 @@ class Passage:
         self.target = target
         self.address = address
         """Of the target (RFC 3263 4.3)."""
-        self.began = core.timers.now()
+        self.began = began
+        self.edits = edits
         self.invite = request.method == "INVITE"
         headers = request.headers
         names, lines = headers.names, headers.lines
@@ -96,8 +137,8 @@ class Passage:
         try:
             self.way = way = core.transport.flow_to(address[0], address[1], "", self.own.sent_by)
             self.second = second = loop_hash(request)
-            copy, branch = depart(core, request, self.flow, second, self.target, way, NO_EDITS, MAXIMUM)
-        except (Unreachable, ParseError):
+            copy, branch = depart(core, request, self.flow, second, self.target, way, self.edits, MAXIMUM)
+        except (Unreachable, ParseError, ScriptError):
             return False
         octets = bytes(copy)
         if len(octets) > MOST_OCTETS and way.transport == "UDP" and core.large.stream_for(way) is not None:
@@ -172,7 +213,7 @@ class Passage:
             return self.branch
         context = RequestContext(self.core, self.server, self.request, self.flow, self.record, self.own)
         context.upstream.began, context.upstream.second = self.began, self.second
-        self.branch = branch = only_branch(context, self.target)
+        self.branch = branch = only_branch(context, self.target, self.edits)
         branch.servers = (self.address,)
         branch.flow = self.way
         branch.client = self.client

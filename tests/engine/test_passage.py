@@ -4,6 +4,7 @@ Each story is told twice, the second time by contexts alone: the same octets lea
 """
 
 import gc
+import re
 from collections.abc import Callable
 
 import pytest
@@ -188,9 +189,16 @@ STORIES = [
 ]  # fmt: skip
 
 
-def told(story: Story) -> tuple[list[object], dict[str, list[str]]]:
+def proxied(uri: str) -> str:
+    """What a script prints that sends a request on with some changes."""
+    return f"CGI-PROXY-REQUEST {uri} SIP/2.0\nSubject: other\nFrom: <sip:x@example.net>;tag=x\nCGI-Remove: Expires\n\n"
+
+
+def told(story: Story, *, scripted: bool = False) -> tuple[list[object], dict[str, list[str]]]:
     """All that was sent, and what the log says; nothing is left when it is over."""
     world = World(seed=3)
+    if scripted:  # each INVITE goes where it was to go anyway
+        world.script("invite.sh", lambda found: proxied(found["REQUEST_URI"]), unlimited=True)
     story(world)
     world.run(400.0)
     assert world.left() == []
@@ -210,6 +218,47 @@ def test_what_leaves_and_what_is_logged_is_the_same(story: Story, monkeypatch: p
     assert len(made) == count
     assert not lines["error"]
     assert lines["access"]
+
+
+@pytest.mark.parametrize("story", [story for story in STORIES if story is not another_request])
+def test_it_is_the_same_after_a_script_that_asks_for_no_more(story: Story, monkeypatch: pytest.MonkeyPatch) -> None:
+    """But for Max-Breadth, of which a script's branch gets a part, for there may be more."""
+
+    def leaves() -> tuple[list[str], dict[str, list[str]]]:
+        sent, lines = told(story, scripted=True)
+        assert all(line.startswith("method=INVITE") == (" runs=1 " in line) for line in lines["access"])
+        return [re.sub(r"Max-Breadth: \d+", "Max-Breadth: N", repr(datagram)) for datagram in sent], lines
+
+    made = []
+    set_out = Passage.set_out
+    monkeypatch.setattr(Passage, "set_out", lambda self: made.append(self.invite) or set_out(self))
+    sent, lines = leaves()
+    assert any(made)
+    monkeypatch.setattr("sipcgi.engine.cgi_service.handed_over", lambda *_: False)
+    made.clear()
+    assert leaves() == (sent, lines)
+    assert not any(made)
+
+
+@pytest.mark.parametrize(
+    "printed",
+    [
+        "CGI-PROXY-REQUEST {uri} SIP/2.0\nRoute: <sip:192.0.2.20;lr>\n\n",
+        "CGI-PROXY-REQUEST {uri} SIP/2.0\n\nCGI-PROXY-REQUEST sip:carol@192.0.2.77 SIP/2.0\n\n",
+        "CGI-PROXY-REQUEST {uri} SIP/2.0\n\nCGI-AGAIN yes SIP/2.0\n\n",
+        "CGI-PROXY-REQUEST {uri} SIP/2.0\nCGI-Timeout: 30\n\n",
+    ],
+)
+def test_a_script_that_asks_for_more_keeps_its_context(
+    world: World, printed: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Passage, "set_out", lambda self: pytest.fail("a Passage"))
+    alice, bob = world.phone("alice"), world.phone("bob")
+    bob.answers("INVITE", (0.1, 180), (1.0, 200))
+    world.script("invite.sh", lambda found: printed.format(uri=found.get("REQUEST_URI")), unlimited=True)
+    call = alice.calls_up(bob.contact)
+    world.run(2.0)
+    assert call.final.status == 200
 
 
 def test_one_that_is_too_large_for_a_datagram_is_left_to_a_branch() -> None:
