@@ -55,7 +55,7 @@ if TYPE_CHECKING:
 DRAIN = 32.0
 """Seconds that requests without a final response get when the server is told to stop."""
 DRAIN_LOOK = 0.05
-LOG_INTERVAL = 0.5
+LOG_INTERVAL = 0.25
 SWITCH = 0.001
 """Seconds after which the loop, or a thread that writes, asks the other for the interpreter: not the usual 5 ms."""
 SWEEP_INTERVAL = 1.0
