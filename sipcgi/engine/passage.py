@@ -57,9 +57,8 @@ def handed_over(context: RequestContext, actions: Sequence[Action]) -> bool:
     if target.binding is not None or target.uri != relay.uri:
         return False
     own = OwnRoute(not context.initial, context.way, context.sent_by)
-    if not sent_on(
-        core, context.server, request, context.flow, context.record, own, target, upstream.began, relay.edits
-    ):
+    whose = (core, context.server, request, context.flow, context.record, own, target)
+    if not sent_on(*whose, upstream.began, relay.edits, MAXIMUM // 8):  # as much as its hunt would give it
         return False
     context.record.actions.append("proxy")
     context.record.targets.append(relay.uri)
@@ -70,11 +69,11 @@ def handed_over(context: RequestContext, actions: Sequence[Action]) -> bool:
 
 def sent_on(
     core: Core, server: Server, request: Request, flow: Flow, record: AccessRecord, own: OwnRoute, target: Target,
-    began: float, edits: Edits = NO_EDITS,
+    began: float, edits: Edits = NO_EDITS, breadth: int = MAXIMUM,
 ) -> bool:  # fmt: skip
     """Whether a request that came at `began`, and goes to that target alone, has left as a Passage.
 
-    The edits name no Route.
+    The edits name no Route; `breadth` is its Max-Breadth.
     """
     names = request.headers.names
     if target.flow is not None or target.failure is not None or "route" in names or "max-breadth" in names:
@@ -87,7 +86,7 @@ def sent_on(
         return False
     return (
         address is not None
-        and Passage(core, server, request, flow, record, own, target, address, began, edits).set_out()
+        and Passage(core, server, request, flow, record, own, target, address, began, edits, breadth).set_out()
     )
 
 
@@ -95,7 +94,7 @@ class Passage:
     """The user of a server transaction and of the client transaction that `set_out` starts."""
 
     __slots__ = (
-        "address", "began", "branch", "client", "core", "edits", "ends", "flow", "invite", "own", "progress",
+        "address", "began", "branch", "breadth", "client", "core", "edits", "ends", "flow", "invite", "own", "progress",
         "record", "renewed", "request", "second", "server", "target", "timer_c", "way",
     )  # fmt: skip
 
@@ -110,7 +109,7 @@ class Passage:
 
     def __init__(
         self, core: Core, server: Server, request: Request, flow: Flow, record: AccessRecord, own: OwnRoute,
-        target: Target, address: Address, began: float, edits: Edits,
+        target: Target, address: Address, began: float, edits: Edits, breadth: int,
     ) -> None:  # fmt: skip
         self.core = core
         self.server = server
@@ -123,6 +122,7 @@ class Passage:
         """Of the target (RFC 3263 4.3)."""
         self.began = began
         self.edits = edits
+        self.breadth = breadth
         self.invite = request.method == "INVITE"
         headers = request.headers
         names, lines = headers.names, headers.lines
@@ -137,7 +137,7 @@ class Passage:
         try:
             self.way = way = core.transport.flow_to(address[0], address[1], "", self.own.sent_by)
             self.second = second = loop_hash(request)
-            copy, branch = depart(core, request, self.flow, second, self.target, way, self.edits, MAXIMUM)
+            copy, branch = depart(core, request, self.flow, second, self.target, way, self.edits, self.breadth)
         except (Unreachable, ParseError, ScriptError):
             return False
         octets = bytes(copy)
@@ -214,6 +214,7 @@ class Passage:
         context = RequestContext(self.core, self.server, self.request, self.flow, self.record, self.own)
         context.upstream.began, context.upstream.second = self.began, self.second
         self.branch = branch = only_branch(context, self.target, self.edits)
+        branch.breadth, context.upstream.breadth.available = self.breadth, MAXIMUM - self.breadth
         branch.servers = (self.address,)
         branch.flow = self.way
         branch.client = self.client
