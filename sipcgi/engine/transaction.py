@@ -94,7 +94,8 @@ class Transaction(Walker):
 class ClientTransaction(Transaction):
     """Enters itself in the tables of its layer, and leaves them in `end`.
 
-    `request` is there until a final response came or none will: a CANCEL and an ACK are made from it."""
+    `request` is there until a final response came or none will: a CANCEL and an ACK are made from it.
+    """
 
     __slots__ = ("answered", "arrival", "domain", "key", "user")
 
