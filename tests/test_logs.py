@@ -247,7 +247,7 @@ def native(missing: Callable[[str], None]) -> Callable[[AccessRecord], str]:
     if compiled.native is None:
         missing(f"the compiled part: {compiled.reason}")
     assert line_of is compiled.native.line_of
-    return compiled.native.line_of  # type: ignore[no-any-return]
+    return compiled.native.line_of
 
 
 def asked(values: dict[str, object]) -> Asked:
@@ -257,7 +257,7 @@ def asked(values: dict[str, object]) -> Asked:
     return made
 
 
-@given(st.fixed_dictionaries(USUAL))  # type: ignore[arg-type]
+@given(st.fixed_dictionaries(USUAL))
 def test_a_usual_line_is_made_without_python_and_is_the_same(
     native: Callable[[AccessRecord], str], values: dict[str, object]
 ) -> None:
@@ -271,7 +271,7 @@ def test_a_usual_line_is_made_without_python_and_is_the_same(
     st.fixed_dictionaries(USUAL),
     st.lists(st.sampled_from(sorted(USUAL)), min_size=1, max_size=3, unique=True),
     st.data(),
-)  # type: ignore[arg-type]
+)
 def test_an_odd_value_makes_the_same_line(
     native: Callable[[AccessRecord], str], values: dict[str, object], names: list[str], data: st.DataObject
 ) -> None:

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass, field
 from functools import lru_cache
 
+from sipcgi.compiled.quick import quick
 from sipcgi.flow import Flow
 from sipcgi.service import AckReceived, Cancelled, Event, RequestReceived, ResponseReceived, TimerFired
 from sipcgi.sip.headers import Headers
@@ -31,6 +32,7 @@ class TooLarge(Exception):
         """"" for all of them together."""
 
 
+@quick
 @dataclass(slots=True)
 class Occasion:
     """One run of a script, and all that it may know."""
@@ -54,6 +56,7 @@ class Occasion:
     pass_authorization: bool = False
 
 
+@quick
 @dataclass(slots=True)
 class Environment:
     """The variables, and the names of the header fields that had to give way to others."""

@@ -127,6 +127,7 @@ static PyMethodDef functions[] = {
     FUNCTION(put_on_top, "Puts what a proxy adds to a request into its lists."),
     FUNCTION(spawn, "Starts a program as the leader of its own session: its process id."),
     FUNCTION(plain_way_back, "The fields of a response on its way upstream, None when it is not plain."),
+    FUNCTION(quick, "Has calls of a class answered here."),
     {"plain_server_key", native_plain_server_key, METH_O, "The key of a server transaction, None for a client of RFC 2543."},
     {"line_of", native_line_of, METH_O, "An entry of the log as its line."},
     {NULL},

@@ -21,7 +21,7 @@
     _(scheme) _(user) _(password) _(address) _(_text) _(sip) _(sips) _(display) \
     _(names) _(lines) _(from_) _(to) _(maddr) _(bare) _(start_line) _(make) _(most) \
     _(source) _(route) _(script) _(runs) _(script_seconds) _(script_cpu) _(script_peak_kib) _(actions) _(targets) \
-    _(to_100) _(to_180) _(to_final) _(logged) _(line)
+    _(to_100) _(to_180) _(to_final) _(logged) _(line) _(__recipe__)
 
 enum { VIA, FROM, TO, CALL_ID, CSEQ, MAX_FORWARDS, CONTENT_LENGTH, FIELDS };
 
@@ -116,9 +116,10 @@ int cancel_timer(PyObject *timer);
 PyObject *native_resend_starter(PyObject *module, PyObject *const *arguments, Py_ssize_t count);
 PyObject *native_timeout_starter(PyObject *module, PyObject *const *arguments, Py_ssize_t count);
 
-/* octets.c, remembered.c, key.c, accessline.c */
+/* octets.c, remembered.c, key.c, accessline.c, quick.c */
 extern PyType_Spec octets_spec, remembered_spec;
 PyObject *native_plain_server_key(PyObject *module, PyObject *request);
 PyObject *native_line_of(PyObject *module, PyObject *entry);
+PyObject *native_quick(PyObject *module, PyObject *const *arguments, Py_ssize_t count);
 
 #endif

@@ -13,6 +13,7 @@ from sipcgi.cgi.metavars import Environment, Occasion, TooLarge, body, environme
 from sipcgi.cgi.output import Output, check_output, exit_error, parse_output, signal_error
 from sipcgi.cgi.routes import EXEC, Route
 from sipcgi.cgi.session import Session
+from sipcgi.compiled.quick import quick
 from sipcgi.engine.hearing import deaf
 from sipcgi.engine.passage import handed_over
 from sipcgi.errors import ScriptError
@@ -49,6 +50,7 @@ class Scripts:
     """Whether a bug that shows after a run ends in the log and a 500."""
 
 
+@quick
 @dataclass(slots=True)
 class Turn:
     """The turn of one script at an event."""

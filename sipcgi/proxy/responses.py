@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from sipcgi.compiled.quick import quick
 from sipcgi.errors import ParseError
 from sipcgi.sip.address import parse_address
 from sipcgi.sip.grammar import split_list
@@ -93,6 +94,7 @@ class ResponseContext:
         return best
 
 
+@quick
 class Ends(NamedTuple):
     """The header lines of a request that name its two ends: all that outlives it for the sake of its responses."""
 

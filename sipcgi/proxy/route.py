@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from sipcgi.compiled.quick import quick
 from sipcgi.errors import ParseError
 from sipcgi.service import Edits
 from sipcgi.sip.address import parse_address
@@ -15,6 +16,7 @@ from sipcgi.sip.params import NONE
 from sipcgi.sip.uri import SipUri, Uri, parse_uri
 
 
+@quick
 @dataclass(slots=True)
 class Preprocessed:
     """A request as if it had never named us as a hop."""
