@@ -2,7 +2,6 @@
 
 #include "native.h"
 #include <math.h>
-#include <time.h>
 
 #define LONGEST 1024                       /* characters of one value, as there */
 #define YEAR_10000 253402300800000.0       /* milliseconds since 1970 */
@@ -76,25 +75,35 @@ static int put_texts(Line *line, PyObject *const *texts, Py_ssize_t count)
     return 1;
 }
 
-static int put_number(Line *line, PyObject *value)
+/* `width` digits at least. Neither this nor what follows asks the C library, which is a lot of code for a cold cache. */
+static int put_digits(Line *line, uint64_t number, int width)
 {
-    char digits[24];
-    int overflow;
-    long number = PyLong_CheckExact(value) ? PyLong_AsLongAndOverflow(value, &overflow) : -1;
-    if (number < 0)
-        return 0;
-    snprintf(digits, sizeof(digits), "%ld", number);
-    return put(line, digits);
+    char digits[24], *at = digits + sizeof(digits);
+    *--at = '\0';
+    for (; number > 0 || width > 0; number /= 10, width--)
+        *--at = (char)('0' + number % 10);
+    return put(line, at);
 }
 
+static int put_number(Line *line, PyObject *value)
+{
+    int overflow;
+    long number = PyLong_CheckExact(value) ? PyLong_AsLongAndOverflow(value, &overflow) : -1;
+    return number >= 0 && put_digits(line, (uint64_t)number, 1);
+}
+
+/* To four places, unless it is so near to a half of the last that the multiplication may have rounded it. */
 static int put_seconds(Line *line, PyObject *value)
 {
-    if (!PyFloat_CheckExact(value))
+    double scaled = PyFloat_CheckExact(value) ? PyFloat_AS_DOUBLE(value) * 10000 : -1;
+    if (!(scaled >= 0 && scaled < 1e9) || signbit(scaled))
         return 0;
-    char *digits = PyOS_double_to_string(PyFloat_AS_DOUBLE(value), 'f', 4, 0, NULL);
-    int done = digits != NULL && put(line, digits);
-    PyMem_Free(digits);
-    return done;
+    uint64_t number = (uint64_t)scaled;
+    double rest = scaled - (double)number - 0.5;
+    if (fabs(rest) < 1e-6)
+        return 0;
+    number += rest > 0;
+    return put_digits(line, number / 10000, 1) && put(line, ".") && put_digits(line, number % 10000, 4);
 }
 
 static int put_value(Line *line, PyObject *value, int form)
@@ -113,18 +122,19 @@ static int put_value(Line *line, PyObject *value, int form)
     }
 }
 
-/* ISO 8601; the way of Python, too, rounds half to even. */
-static int put_time(Line *line, PyObject *wall)
+/* ISO 8601; the way of Python, too, rounds half to even. All but the milliseconds is made once a second. */
+static int put_time(State *state, Line *line, PyObject *wall)
 {
-    char stamp[40];
-    struct tm parts;
     double milliseconds = PyFloat_CheckExact(wall) ? rint(PyFloat_AS_DOUBLE(wall) * 1000) : -1;
     if (!(milliseconds >= 0 && milliseconds < YEAR_10000))
         return 0;
-    time_t second = (time_t)(milliseconds / 1000);
-    size_t size = strftime(stamp, sizeof(stamp), "%Y-%m-%dT%H:%M:%S", gmtime_r(&second, &parts));
-    snprintf(stamp + size, sizeof(stamp) - size, ".%03dZ access", (int)(milliseconds - (double)second * 1000));
-    return put(line, stamp);
+    time_t second = (time_t)milliseconds / 1000;
+    if (second != state->second || state->stamp[0] == '\0') {
+        struct tm parts;
+        state->second = second;
+        strftime(state->stamp, sizeof(state->stamp), "%Y-%m-%dT%H:%M:%S.", gmtime_r(&second, &parts));
+    }
+    return put(line, state->stamp) && put_digits(line, (uint64_t)milliseconds % 1000, 3) && put(line, "Z access");
 }
 
 PyObject *native_line_of(PyObject *module, PyObject *entry)
@@ -135,7 +145,7 @@ PyObject *native_line_of(PyObject *module, PyObject *entry)
     char octets[4096];
     Line line = {octets, octets + sizeof(octets)};
     PyObject *value = PyObject_GetAttr(entry, state->logged);
-    int plain = value != NULL && put_time(&line, value);
+    int plain = value != NULL && put_time(state, &line, value);
     Py_XDECREF(value);
     for (size_t at = 0; plain && at < Py_ARRAY_LENGTH(parts); at++) {
         value = PyObject_GetAttr(entry, *(PyObject **)((char *)state + parts[at].name));

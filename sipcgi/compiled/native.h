@@ -13,6 +13,7 @@
 #include <structmember.h>
 #include <stdint.h>
 #include <string.h>
+#include <time.h>
 
 /* Attributes that are set, and words that messages have again and again: interned once, so that they are found by identity. */
 #define WORDS(_) \
@@ -39,6 +40,8 @@ typedef struct {
     PyObject *transport_word[TRANSPORTS];
     PyObject *empty;                    /* () */
     PyObject *heappush, *heappop;
+    time_t second;                      /* of the latest access line, and how it begins */
+    char stamp[32];
     PyTypeObject *fields, *timer, *deadlines, *walker, *starter;
 } State;
 
