@@ -126,6 +126,7 @@ static PyMethodDef functions[] = {
     FUNCTION(timeout_starter, "What starts another timer of a transaction."),
     FUNCTION(put_on_top, "Puts what a proxy adds to a request into its lists."),
     FUNCTION(spawn, "Starts a program as the leader of its own session: its process id."),
+    FUNCTION(attend, "The loop of the launcher: an order that is not plain, and the ends of runs that are not."),
     FUNCTION(plain_way_back, "The fields of a response on its way upstream, None when it is not plain."),
     {"plain_server_key", native_plain_server_key, METH_O, "The key of a server transaction, None for a client of RFC 2543."},
     {"line_of", native_line_of, METH_O, "An entry of the log as its line."},

@@ -106,8 +106,9 @@ PyObject *native_plain_head(PyObject *module, PyObject *const *arguments, Py_ssi
 PyObject *native_put_on_top(PyObject *module, PyObject *const *arguments, Py_ssize_t count);
 PyObject *native_plain_way_back(PyObject *module, PyObject *const *arguments, Py_ssize_t count);
 
-/* spawn.c */
+/* spawn.c, attend.c */
 PyObject *native_spawn(PyObject *module, PyObject *const *arguments, Py_ssize_t count);
+PyObject *native_attend(PyObject *module, PyObject *const *arguments, Py_ssize_t count);
 
 /* lazy.c, timers.c, steps.c */
 extern PyType_Spec lazy_spec, timer_spec, deadlines_spec, walker_spec, starter_spec;
