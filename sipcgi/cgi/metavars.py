@@ -130,12 +130,6 @@ def _merged(names: list[str], values: list[str], separator: str) -> tuple[dict[s
     return variables, list(dict.fromkeys(dropped))
 
 
-def forget_cgi_fields(headers: Headers) -> None:
-    """Takes CGI- fields out of what came from the network: they are the server's and the script's alone."""
-    if "cgi-" in "".join(headers.names):  # one search for all of them: this is asked of every message
-        headers.remove(*[name for name in headers.names if name[:4] == "cgi-"])
-
-
 @lru_cache(maxsize=1024)
 def _variable(name: str) -> str:
     """The variable of a field's canonical name; "" for CGI- fields, which never come from the network."""
