@@ -71,25 +71,82 @@ def body(event: Event) -> bytes:
 
 def environment(occasion: Occasion) -> Environment:
     """The metavariables for one run. Raises TooLarge."""
-    event = occasion.event
+    event, initial, flow, request_token = occasion.event, occasion.initial, occasion.flow, occasion.request_token
+    local = False
     message: Message
     if isinstance(event, ResponseReceived):
-        message = event.response
+        message, local = event.response, event.local
+        flow, request_token = event.flow or flow, event.request_token
+        happened = {
+            "SIPCGI_EVENT": "timeout" if local and message.status == 408 else "response",
+            "RESPONSE_STATUS": f"{message.status}",
+            "RESPONSE_REASON": message.reason,
+            "RESPONSE_TOKEN": event.token,
+            "SIPCGI_TARGET": event.target,
+        }
+    elif isinstance(event, TimerFired):
+        message, happened = initial, {"SIPCGI_EVENT": "timer"}
     else:
-        message = occasion.initial if isinstance(event, TimerFired) else event.request
+        message = request = event.request
+        if isinstance(event, AckReceived):
+            flow = event.flow
+        happened = {
+            "SIPCGI_EVENT": _EVENT_NAMES[type(event)],
+            "REQUEST_METHOD": request.method,
+            "REQUEST_URI": request.uri,
+        }
     variables, dropped = protocol_variables(message.headers)
-    if not occasion.pass_authorization:  # RFC 3050 7.3
-        variables.pop("SIP_AUTHORIZATION", None)
-        variables.pop("SIP_PROXY_AUTHORIZATION", None)
-    _server_variables(variables, occasion)
-    _event_variables(variables, occasion)
-    if message.body and not isinstance(event, TimerFired):  # RFC 3050 5.5.1.2, 5.5.1.3
-        variables["CONTENT_LENGTH"] = str(len(message.body))
+    if not occasion.pass_authorization and _CREDENTIALS & variables.keys():  # RFC 3050 7.3
+        variables = {name: value for name, value in variables.items() if name not in _CREDENTIALS}
+    _add_server_variables(variables, occasion)
+    variables |= happened
+    if request_token is not None:
+        variables["REQUEST_TOKEN"] = request_token
+    transport, (_, port), (host, remote_port), _ = flow
+    variables["SERVER_PORT"] = f"{port}"  # RFC 3050 5.5.1.19: on which this message was received
+    variables["SERVER_TRANSPORT"] = transport.lower()
+    if local:  # RFC 3050 5.5.1.7: the loopback address for locally-generated responses
+        variables["REMOTE_ADDR"] = "::1" if ":" in host else "127.0.0.1"
+    else:
+        variables["REMOTE_ADDR"] = host
+        variables["REMOTE_PORT"] = f"{remote_port}"
+    octets = message.body
+    if octets and not isinstance(event, TimerFired):  # RFC 3050 5.5.1.2, 5.5.1.3
+        variables["CONTENT_LENGTH"] = f"{len(octets)}"
         kind = message.headers.get("content-type")
         if kind is not None:
             variables["CONTENT_TYPE"] = kind
     check_size(variables)
     return Environment(variables, dropped)
+
+
+def _add_server_variables(variables: dict[str, str], occasion: Occasion) -> None:
+    """What is defined in every run."""
+    initial, situation = occasion.initial, occasion.event.situation
+    variables |= {
+        "GATEWAY_INTERFACE": "SIP-CGI/1.1",
+        "SERVER_NAME": occasion.server_name,
+        "SERVER_PROTOCOL": "SIP/2.0",
+        "SERVER_SOFTWARE": occasion.software,
+        "SIPCGI_TRANSACTION": occasion.transaction,
+        "SIPCGI_METHOD": initial.method,
+        "SIPCGI_URI": initial.uri,
+        "SIPCGI_RUN": f"{occasion.run}",
+        "SIPCGI_ELAPSED_MS": f"{occasion.elapsed_ms}",
+        "SIPCGI_PENDING": f"{situation.pending}",
+    }
+    if situation.best is not None:
+        variables["SIPCGI_BEST"] = f"{situation.best}"
+    # RFC 3050 5.5.1: undefined is not the same as empty. AUTH_TYPE and REMOTE_USER are never defined: the server itself
+    # has not checked anybody's credentials (5.5.1.1, 5.5.1.10)
+    if occasion.cookie is not None:
+        variables["SCRIPT_COOKIE"] = occasion.cookie
+    if occasion.registrations is not None:
+        variables["REGISTRATIONS"] = occasion.registrations
+
+
+_CREDENTIALS = {"SIP_AUTHORIZATION", "SIP_PROXY_AUTHORIZATION"}
+_EVENT_NAMES: dict[type[Event], str] = {RequestReceived: "request", Cancelled: "cancel", AckReceived: "ack"}
 
 
 def protocol_variables(headers: Headers, separator: str = ", ") -> tuple[dict[str, str], list[str]]:
@@ -145,71 +202,6 @@ def _variable(name: str) -> str:
 def _is_dashed(name: str) -> bool:
     """Whether the name has nothing but letters, digits and "-"."""
     return name.replace("-", "x").isalnum()
-
-
-def _server_variables(variables: dict[str, str], occasion: Occasion) -> None:
-    """What is defined in every run."""
-    initial, situation = occasion.initial, occasion.event.situation
-    variables |= {
-        "GATEWAY_INTERFACE": "SIP-CGI/1.1",
-        "SERVER_NAME": occasion.server_name,
-        "SERVER_PROTOCOL": "SIP/2.0",
-        "SERVER_SOFTWARE": occasion.software,
-        "SIPCGI_TRANSACTION": occasion.transaction,
-        "SIPCGI_METHOD": initial.method,
-        "SIPCGI_URI": initial.uri,
-        "SIPCGI_RUN": str(occasion.run),
-        "SIPCGI_ELAPSED_MS": str(occasion.elapsed_ms),
-        "SIPCGI_PENDING": str(situation.pending),
-    }
-    if situation.best is not None:
-        variables["SIPCGI_BEST"] = str(situation.best)
-    # RFC 3050 5.5.1: undefined is not the same as empty. AUTH_TYPE and REMOTE_USER are never defined: the server itself
-    # has not checked anybody's credentials (5.5.1.1, 5.5.1.10)
-    if occasion.cookie is not None:
-        variables["SCRIPT_COOKIE"] = occasion.cookie
-    if occasion.registrations is not None:
-        variables["REGISTRATIONS"] = occasion.registrations
-
-
-def _event_variables(variables: dict[str, str], occasion: Occasion) -> None:
-    """What differs between requests, responses and timers."""
-    event, flow, request_token = occasion.event, occasion.flow, occasion.request_token
-    local = False
-    if isinstance(event, ResponseReceived):
-        local, flow, request_token = event.local, event.flow or flow, event.request_token
-        variables |= {
-            "SIPCGI_EVENT": "timeout" if local and event.response.status == 408 else "response",
-            "RESPONSE_STATUS": str(event.response.status),
-            "RESPONSE_REASON": event.response.reason,
-            "RESPONSE_TOKEN": event.token,
-            "SIPCGI_TARGET": event.target,
-        }
-    else:
-        variables["SIPCGI_EVENT"] = _EVENT_NAMES[type(event)]
-        if isinstance(event, AckReceived):
-            flow = event.flow
-        if not isinstance(event, TimerFired):
-            variables["REQUEST_METHOD"] = event.request.method
-            variables["REQUEST_URI"] = event.request.uri
-    if request_token is not None:
-        variables["REQUEST_TOKEN"] = request_token
-    transport, ours, remote, _ = flow
-    variables["SERVER_PORT"] = str(ours.port)  # RFC 3050 5.5.1.19: on which this message was received
-    variables["SERVER_TRANSPORT"] = transport.lower()
-    if local:  # RFC 3050 5.5.1.7: the loopback address for locally-generated responses
-        variables["REMOTE_ADDR"] = "::1" if ":" in remote.host else "127.0.0.1"
-    else:
-        variables["REMOTE_ADDR"] = remote.host
-        variables["REMOTE_PORT"] = str(remote.port)
-
-
-_EVENT_NAMES: dict[type[Event], str] = {
-    RequestReceived: "request",
-    TimerFired: "timer",
-    Cancelled: "cancel",
-    AckReceived: "ack",
-}
 
 
 def check_size(variables: dict[str, str]) -> None:
