@@ -9,8 +9,8 @@ from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from sipcgi import __version__
-from sipcgi.cgi.exec_style import exec_environment, exec_input, exec_output
-from sipcgi.cgi.metavars import Occasion, TooLarge, body, environment
+from sipcgi.cgi.exec_style import exec_environment, exec_output
+from sipcgi.cgi.metavars import Occasion, TooLarge, environment
 from sipcgi.cgi.output import Output, check_output, exit_error, parse_output, signal_error
 from sipcgi.cgi.routes import EXEC, Route
 from sipcgi.cgi.session import Session
@@ -221,17 +221,14 @@ class CgiService:
             request_token=context.caller.leg.token if context.caller and context.caller.leg else None,
             pass_authorization=route.pass_authorization,
         )
-        if route.style == EXEC:
-            made, stdin = exec_environment(occasion), exec_input(occasion)
-        else:
-            made, stdin = environment(occasion), body(event)
+        made = exec_environment(occasion) if route.style == EXEC else environment(occasion)
         if made.dropped:
             for name in made.dropped:
                 text = f"header {name} is not passed, its variable is taken by another"
                 self.core.log.warning(f"{route.script}: {text} ({request.call_id})")
         invocation = terms.invocation(
             environment=terms.common | made.variables,
-            stdin=stdin,
+            stdin=made.stdin,
             refusable=self.refusable and type(event) is RequestReceived and not turn.substitute,
         )
         if route.style == EXEC:
