@@ -171,12 +171,8 @@ Action = Reply | Relay | ForwardResponse | WakeAfter | Originate
 class Pending:
     """A decision that is still being made. Exactly one of `resolve` and `abandon` ends it."""
 
-    __slots__ = ("_abandon", "_actions", "_then")
-
-    def __init__(self, abandon: Callable[[], None] = lambda: None) -> None:
-        self._abandon = abandon
-        self._actions: Sequence[Action] | None = None
-        self._then: Callable[[Sequence[Action]], None] | None = None
+    _actions: Sequence[Action] | None = None
+    _then: Callable[[Sequence[Action]], None] | None = None
 
     def then(self, callback: Callable[[Sequence[Action]], None]) -> None:
         """Calls `callback` with the actions, at once when they are there already."""
@@ -194,7 +190,6 @@ class Pending:
     def abandon(self) -> None:
         """Nobody waits for it any more: what works on it is ended."""
         self._then = None
-        self._abandon()
 
 
 class Service(Protocol):
@@ -204,7 +199,7 @@ class Service(Protocol):
     """
 
     def wants(self, event: Event) -> bool:
-        """Whether `decide` is to be called for it (CGI-AGAIN lives behind this)."""
+        """Whether `decide` is to be called for what follows the request (CGI-AGAIN lives behind this)."""
 
     def listening(self) -> bool:
         """Whether any later event may be wanted."""

@@ -20,7 +20,7 @@ from sipcgi.compiled.quick import quick
 
 MODULES = (
     "logs", "flow", "service", "cgi.metavars", "cgi.output", "proxy.responses", "proxy.route", "hosts.base",
-    "engine.cgi_service", "engine.own_route", "engine.policy", "engine.target",
+    "engine.own_route", "engine.policy", "engine.target",
 )  # fmt: skip
 
 

@@ -10,12 +10,12 @@ from sipcgi.proxy.breadth import Breadth
 from sipcgi.proxy.loop import loop_hash
 from sipcgi.proxy.responses import Ends, side
 from sipcgi.sip import build
+from sipcgi.sip.lazy import lazy
 from sipcgi.sip.message import Request, Response
 
 if TYPE_CHECKING:
+    from sipcgi.engine.core import Core
     from sipcgi.engine.transaction import ServerUser
-    from sipcgi.logs import Log
-    from sipcgi.timerqueue import TimerQueue
 
 
 LARGEST_DATAGRAM = 65507
@@ -47,21 +47,33 @@ class Upstream:
     logged = False
     second = ""
 
-    def __init__(self, server: Server, request: Request, record: AccessRecord, timers: TimerQueue, log: Log) -> None:
+    def __init__(self, server: Server, request: Request, record: AccessRecord, core: Core) -> None:
         self.server = server
         self.request = request
         self.record = record
-        self.timers = timers
-        self.log = log
-        self.datagrams = server.flow.transport == "UDP"
-        """Whether responses leave as such, which limits their size."""
-        self.ends = Ends.of(request)
+        self.timers = timers = core.timers
+        self.log = core.log
         self.began = timers.now()
         self.invite = request.method == "INVITE"
-        self.breadth = Breadth.of(request) if "max-breadth" in request.headers.names else Breadth()
-        """How many branches may be active at once (RFC 5393 5.3)."""
         self.successes: dict[str, bytes] = {}
         """The octets of each 2xx to an INVITE, by To tag: a repeated one leaves as the first did."""
+        if "max-breadth" in request.headers.names:
+            self.breadth = Breadth.of(request)
+
+    @lazy
+    def breadth(self) -> Breadth:
+        """How many branches may be active at once (RFC 5393 5.3)."""
+        return Breadth()
+
+    @lazy
+    def ends(self) -> Ends:
+        """What the request says of its two ends."""
+        return Ends.of(self.request)
+
+    @lazy
+    def datagrams(self) -> bool:
+        """Whether responses leave as such, which limits their size."""
+        return self.server.flow.transport == "UDP"
 
     def share(self, outer: Upstream) -> None:
         """What is proxied inwards is the request that came: its time, its breadth, and its hash if it comes back."""

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sipcgi.cgi.metavars import MAX_ENVIRONMENT, MAX_VARIABLE, Environment, Occasion, TooLarge, body, environment
+from sipcgi.cgi.metavars import MAX_ENVIRONMENT, MAX_VARIABLE, Environment, Occasion, TooLarge, environment
 from sipcgi.flow import Flow, HostPort
 from sipcgi.service import AckReceived, Cancelled, Event, RequestReceived, ResponseReceived, Situation, TimerFired
 from sipcgi.sip.headers import Headers
@@ -115,7 +115,7 @@ def variables(one: Occasion) -> dict[str, str]:
 def of_fields(*fields: tuple[str, str]) -> Environment:
     """What the header fields alone make."""
     found = environment(occasion(RequestReceived(request("INVITE", list(fields)), Situation())))
-    return Environment({k: v for k, v in found.variables.items() if k.startswith("SIP_")}, found.dropped)
+    return Environment({k: v for k, v in found.variables.items() if k.startswith("SIP_")}, found.dropped, b"")
 
 
 @pytest.mark.rfc(
@@ -147,6 +147,7 @@ def test_a_request() -> None:
             "CONTENT_TYPE": "application/sdp",
         },
         [],
+        b"v=0\na",
     )
 
 
@@ -207,7 +208,7 @@ def test_a_timer() -> None:
         "SIPCGI_EVENT": "timer",
         "SIPCGI_PENDING": "1",
     }
-    assert body(event) == b""
+    assert environment(occasion(event)).stdin == b""
 
 
 @pytest.mark.rfc("3050", "5.10")
@@ -222,7 +223,7 @@ def test_cancel_and_ack_show_their_own_fields(name: str) -> None:
     assert (found["SIP_REASON"], found["SIP_CSEQ"]) == ("SIP;cause=200", f"314159 {name}")
     assert "SIP_FROM" not in found
     assert found["CONTENT_LENGTH"] == "1"
-    assert body(event) == b"x"
+    assert environment(occasion(event)).stdin == b"x"
 
 
 @pytest.mark.rfc("3050", "5.5.1.7")
@@ -233,8 +234,8 @@ def test_an_ack_has_its_own_way() -> None:
 
 
 def test_bodies() -> None:
-    assert body(RequestReceived(invite(), Situation())) == b"v=0\na"
-    assert body(response(200, content=b"x")) == b"x"
+    assert environment(occasion()).stdin == b"v=0\na"
+    assert environment(occasion(response(200, content=b"x"))).stdin == b"x"
 
 
 @pytest.mark.rfc("3050", "5.5.1-2", "5.5.1.2")
@@ -269,7 +270,7 @@ def test_credentials_are_passed_only_when_asked_for() -> None:
 @pytest.mark.rfc("3050", "5.5.1.5-2")
 def test_several_fields_become_one() -> None:
     found = of_fields(("Allow", "ACK"), ("Q", "1"), ("allow", "BYE"), ("Allow", ""), ("ALLOW", "INFO, OPTIONS"))
-    assert found == Environment({"SIP_ALLOW": "ACK, BYE, INFO, OPTIONS", "SIP_Q": "1"}, [])
+    assert found == Environment({"SIP_ALLOW": "ACK, BYE, INFO, OPTIONS", "SIP_Q": "1"}, [], b"")
 
 
 @pytest.mark.parametrize(
