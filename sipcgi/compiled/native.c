@@ -45,6 +45,9 @@ static int execute(PyObject *module)
         (state->sip20 = PyUnicode_InternFromString("SIP/2.0")) == NULL ||
         (state->record_route = PyUnicode_InternFromString("record-route")) == NULL ||
         (state->max_breadth = PyUnicode_InternFromString("max-breadth")) == NULL ||
+        (state->stdin_ = PyUnicode_InternFromString("stdin")) == NULL ||
+        (state->stdout_ = PyUnicode_InternFromString("stdout")) == NULL ||
+        (state->stderr_ = PyUnicode_InternFromString("stderr")) == NULL ||
         (state->nothing = PyUnicode_InternFromString("")) == NULL || (state->empty = PyTuple_New(0)) == NULL ||
         keep(state->field, field_names, FIELDS) < 0 || keep(state->method_word, method_names, METHODS) < 0 ||
         keep(state->transport_word, transport_names, TRANSPORTS) < 0)
@@ -89,6 +92,9 @@ static int clear(PyObject *module)
     Py_CLEAR(state->nothing);
     Py_CLEAR(state->record_route);
     Py_CLEAR(state->max_breadth);
+    Py_CLEAR(state->stdin_);
+    Py_CLEAR(state->stdout_);
+    Py_CLEAR(state->stderr_);
     for (int at = 0; at < FIELDS; at++)
         Py_CLEAR(state->field[at]);
     for (int at = 0; at < METHODS; at++)
@@ -126,6 +132,8 @@ static PyMethodDef functions[] = {
     FUNCTION(timeout_starter, "What starts another timer of a transaction."),
     FUNCTION(put_on_top, "Puts what a proxy adds to a request into its lists."),
     FUNCTION(spawn, "Starts a program as the leader of its own session: its process id."),
+    FUNCTION(plain_start, "Opens what a run needs and orders its start; False when it is not plain."),
+    FUNCTION(hear, "A record of reports, or how one run has ended plainly."),
     FUNCTION(attend, "The loop of the launcher: an order that is not plain, and the ends of runs that are not."),
     FUNCTION(plain_way_back, "The fields of a response on its way upstream, None when it is not plain."),
     {"plain_server_key", native_plain_server_key, METH_O, "The key of a server transaction, None for a client of RFC 2543."},

@@ -19,7 +19,9 @@
     _(method) _(uri) _(headers) _(body) _(status) _(reason) _(call_id) _(max_forwards) _(text) \
     _(protocol) _(transport) _(host) _(port) _(params) _(sent_by) _(branch) _(rport) _(received) _(tag) _(lr) \
     _(scheme) _(user) _(password) _(address) _(_text) _(sip) _(sips) _(display) \
-    _(names) _(lines) _(from_) _(to) _(maddr) _(bare) _(start_line) _(make) _(most)
+    _(names) _(lines) _(from_) _(to) _(maddr) _(bare) _(start_line) _(make) _(most) \
+    _(directory) _(argv) _(environment) _(given) _(resident) _(profile) _(isolation) \
+    _(number) _(told) _(watched) _(stderr_lines) _(max_output)
 
 enum { VIA, FROM, TO, CALL_ID, CSEQ, MAX_FORWARDS, CONTENT_LENGTH, FIELDS };
 
@@ -32,6 +34,7 @@ typedef struct {
 #undef WORD
     PyObject *cseq, *via, *sip20, *nothing; /* "cseq" and "via" name attributes and fields; "" */
     PyObject *record_route, *max_breadth; /* canonical names, too */
+    PyObject *stdin_, *stdout_, *stderr_; /* which are macros without the underscore */
     PyObject *field[FIELDS];            /* canonical names */
     PyObject *method_word[METHODS];
     PyObject *transport_word[TRANSPORTS];
@@ -104,7 +107,9 @@ PyObject *native_plain_head(PyObject *module, PyObject *const *arguments, Py_ssi
 PyObject *native_put_on_top(PyObject *module, PyObject *const *arguments, Py_ssize_t count);
 PyObject *native_plain_way_back(PyObject *module, PyObject *const *arguments, Py_ssize_t count);
 
-/* spawn.c, attend.c */
+/* runs.c, spawn.c, attend.c */
+PyObject *native_plain_start(PyObject *module, PyObject *const *arguments, Py_ssize_t count);
+PyObject *native_hear(PyObject *module, PyObject *const *arguments, Py_ssize_t count);
 PyObject *native_spawn(PyObject *module, PyObject *const *arguments, Py_ssize_t count);
 PyObject *native_attend(PyObject *module, PyObject *const *arguments, Py_ssize_t count);
 
