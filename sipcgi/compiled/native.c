@@ -46,6 +46,9 @@ static int execute(PyObject *module)
         (state->record_route = PyUnicode_InternFromString("record-route")) == NULL ||
         (state->max_breadth = PyUnicode_InternFromString("max-breadth")) == NULL ||
         (state->proxy_require = PyUnicode_InternFromString("proxy-require")) == NULL ||
+        (state->stdin_ = PyUnicode_InternFromString("stdin")) == NULL ||
+        (state->stdout_ = PyUnicode_InternFromString("stdout")) == NULL ||
+        (state->stderr_ = PyUnicode_InternFromString("stderr")) == NULL ||
         (state->nothing = PyUnicode_InternFromString("")) == NULL || (state->empty = PyTuple_New(0)) == NULL ||
         keep(state->field, field_names, FIELDS) < 0 || keep(state->method_word, method_names, METHODS) < 0 ||
         keep(state->transport_word, transport_names, TRANSPORTS) < 0)
@@ -91,6 +94,9 @@ static int clear(PyObject *module)
     Py_CLEAR(state->record_route);
     Py_CLEAR(state->max_breadth);
     Py_CLEAR(state->proxy_require);
+    Py_CLEAR(state->stdin_);
+    Py_CLEAR(state->stdout_);
+    Py_CLEAR(state->stderr_);
     for (int at = 0; at < FIELDS; at++)
         Py_CLEAR(state->field[at]);
     for (int at = 0; at < METHODS; at++)
@@ -134,6 +140,8 @@ static PyMethodDef functions[] = {
     {"forget_cgi_fields", native_forget_cgi_fields, METH_O, "Takes CGI- fields out."},
     FUNCTION(put_on_top, "Puts what a proxy adds to a request into its lists."),
     FUNCTION(spawn, "Starts a program as the leader of its own session: its process id."),
+    FUNCTION(plain_start, "Opens what a run needs and orders its start; False when it is not plain."),
+    FUNCTION(hear, "A record of reports, or how one run has ended plainly."),
     FUNCTION(attend, "The loop of the launcher: an order that is not plain, and the ends of runs that are not."),
     FUNCTION(plain_way_back, "The fields of a response on its way upstream, None when it is not plain."),
     FUNCTION(quick, "Has calls of a class answered here."),

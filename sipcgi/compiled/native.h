@@ -23,7 +23,9 @@
     _(names) _(lines) _(from_) _(to) _(maddr) _(bare) _(start_line) _(make) _(most) \
     _(target) _(routes) _(remove) _(copy) _(update) _(hexdigest) \
     _(source) _(route) _(script) _(runs) _(script_seconds) _(script_cpu) _(script_peak_kib) _(actions) _(targets) \
-    _(to_100) _(to_180) _(to_final) _(logged) _(line) _(__recipe__)
+    _(to_100) _(to_180) _(to_final) _(logged) _(line) _(__recipe__) \
+    _(directory) _(argv) _(environment) _(given) _(resident) _(profile) _(isolation) \
+    _(number) _(told) _(watched) _(stderr_lines) _(max_output)
 
 enum { VIA, FROM, TO, CALL_ID, CSEQ, MAX_FORWARDS, CONTENT_LENGTH, FIELDS };
 
@@ -36,6 +38,7 @@ typedef struct {
 #undef WORD
     PyObject *cseq, *via, *sip20, *nothing; /* "cseq" and "via" name attributes and fields; "" */
     PyObject *record_route, *max_breadth, *proxy_require; /* canonical names, too */
+    PyObject *stdin_, *stdout_, *stderr_; /* which are macros without the underscore */
     PyObject *field[FIELDS];            /* canonical names */
     PyObject *method_word[METHODS];
     PyObject *transport_word[TRANSPORTS];
@@ -130,7 +133,9 @@ PyObject *native_plain_preprocess(PyObject *module, PyObject *const *arguments, 
 PyObject *native_keyed_digits(PyObject *module, PyObject *const *arguments, Py_ssize_t count);
 PyObject *native_plain_loop_hash(PyObject *module, PyObject *const *arguments, Py_ssize_t count);
 
-/* spawn.c, attend.c */
+/* runs.c, spawn.c, attend.c */
+PyObject *native_plain_start(PyObject *module, PyObject *const *arguments, Py_ssize_t count);
+PyObject *native_hear(PyObject *module, PyObject *const *arguments, Py_ssize_t count);
 PyObject *native_spawn(PyObject *module, PyObject *const *arguments, Py_ssize_t count);
 PyObject *native_attend(PyObject *module, PyObject *const *arguments, Py_ssize_t count);
 

@@ -54,15 +54,14 @@ class ParentLink(Link):
         self.grown = False
         """Whether the parent has said that its memory has."""
 
-    def receive(self) -> bytes | None:
-        record = super().receive()
+    def judged(self, record: bytes) -> bytes | None:
         if not record:
             return record
         if len(record) < wire.REPORT.size:
             return b""
         if record[0] == wire.GROWN:
             self.grown = True
-            return self.receive()
+            return None
         return record if record[0] in (wire.FAILED, wire.READY) or len(record) % wire.REPORT.size == 0 else b""
 
 
@@ -182,7 +181,7 @@ class Parent:
         """Ends it, and what still runs; no `done` is called any more."""
         self.retired = True
         if self.runs.link is None:
-            self.host.exec.watch.remove(self.link.socket.fileno())
+            self.host.exec.watch.remove(self.link.descriptor)
             self.link.close()
         self.runs.close()
         self._end_later()
@@ -193,7 +192,7 @@ class Parent:
         record = self.link.receive()
         if record is None:
             return
-        self.host.exec.watch.remove(self.link.socket.fileno())
+        self.host.exec.watch.remove(self.link.descriptor)
         if not record or record[0] != wire.READY:
             self._end_later()  # it is about to end by itself, and to say why
             return
