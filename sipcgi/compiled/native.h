@@ -19,7 +19,10 @@
     _(method) _(uri) _(headers) _(body) _(status) _(reason) _(call_id) _(max_forwards) _(text) \
     _(protocol) _(transport) _(host) _(port) _(params) _(sent_by) _(branch) _(rport) _(received) _(tag) _(lr) \
     _(scheme) _(user) _(password) _(address) _(_text) _(sip) _(sips) _(display) \
-    _(names) _(lines) _(from_) _(to) _(maddr) _(bare) _(start_line) _(make) _(most)
+    _(names) _(lines) _(from_) _(to) _(maddr) _(bare) _(start_line) _(make) _(most) \
+    _(add) _(arrived) _(awaited) _(clients) _(datagram) _(discard) _(inputs) _(invite_client) _(invite_server) \
+    _(kinds) _(message) _(noninvite_client) _(noninvite_server) _(flow) _(not_sent) _(peers) _(raised) _(receive) _(responded) _(response) \
+    _(send) _(sendto) _(sent_bys) _(servers) _(socket) _(stream) _(_endpoints)
 
 enum { VIA, FROM, TO, CALL_ID, CSEQ, MAX_FORWARDS, CONTENT_LENGTH, FIELDS };
 
@@ -36,8 +39,8 @@ typedef struct {
     PyObject *method_word[METHODS];
     PyObject *transport_word[TRANSPORTS];
     PyObject *empty;                    /* () */
-    PyObject *heappush, *heappop;
-    PyTypeObject *fields, *timer, *deadlines, *walker, *starter;
+    PyObject *heappush, *heappop, *unreachable;
+    PyTypeObject *fields, *timer, *deadlines, *walker, *starter, *side;
 } State;
 
 /* Python 3.11 has strings that are not laid out before they are looked into, though Python code makes none. */
@@ -65,6 +68,7 @@ PyObject *text(Span span);
 Span span_of(PyObject *string);
 int same_text(PyObject *one, PyObject *other);
 PyObject *lower(Span span);
+State *state_of(PyObject *object);
 PyObject *new_object(State *state, PyTypeObject *kind);
 int set(PyObject *object, PyObject *name, PyObject *taken);
 PyObject *or_none(PyObject *found);
@@ -97,6 +101,7 @@ PyObject *native_plain_sip_uri(PyObject *module, PyObject *const *arguments, Py_
 PyObject *native_plain_address(PyObject *module, PyObject *const *arguments, Py_ssize_t count);
 
 /* head.c */
+PyObject *plain_message(State *state, PyObject *octets, PyObject *kinds, int *is_response);
 PyObject *native_plain_message(PyObject *module, PyObject *const *arguments, Py_ssize_t count);
 PyObject *native_plain_head(PyObject *module, PyObject *const *arguments, Py_ssize_t count);
 
@@ -114,8 +119,26 @@ int cancel_timer(PyObject *timer);
 PyObject *native_resend_starter(PyObject *module, PyObject *const *arguments, Py_ssize_t count);
 PyObject *native_timeout_starter(PyObject *module, PyObject *const *arguments, Py_ssize_t count);
 
+typedef struct {
+    PyObject_HEAD
+    PyObject *state, *row, *resend, *timeout;
+    double interval;
+} Walker;
+
+PyObject *begin(Walker *walker, PyObject *arrow);
+PyObject *step(Walker *walker, PyObject *input, PyObject *message);
+int walker_traverse(Walker *self, visitproc visit, void *arg);
+int walker_clear(Walker *self);
+
+/* sides.c, matching.c, arrivals.c, sending.c */
+extern PyType_Spec side_spec, client_side_spec, server_side_spec, by_peer_spec, matching_spec, arrivals_spec, sender_spec,
+    datagrams_spec;
+PyObject *caught(PyObject *kind);
+PyObject *method(PyObject *name, PyObject *object, PyObject *one, PyObject *other);
+
 /* octets.c, remembered.c, key.c */
 extern PyType_Spec octets_spec, remembered_spec;
+PyObject *server_key(State *state, PyObject *request);
 PyObject *native_plain_server_key(PyObject *module, PyObject *request);
 
 #endif
