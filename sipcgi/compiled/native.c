@@ -19,9 +19,9 @@ static int keep(PyObject **words, const char *const *names, int count)
     return 0;
 }
 
-static int add_type(PyObject *module, PyType_Spec *spec, PyTypeObject **kept)
+static int add_type(PyObject *module, PyType_Spec *spec, PyTypeObject *base, PyTypeObject **kept)
 {
-    PyObject *kind = PyType_FromModuleAndSpec(module, spec, NULL);
+    PyObject *kind = PyType_FromModuleAndSpec(module, spec, (PyObject *)base);
     if (kind == NULL)
         return -1;
     int failed = PyModule_AddType(module, (PyTypeObject *)kind);
@@ -30,6 +30,13 @@ static int add_type(PyObject *module, PyType_Spec *spec, PyTypeObject **kept)
     else
         Py_DECREF(kind);
     return failed;
+}
+
+static PyObject *imported(const char *from, const char *name)
+{
+    PyObject *module = PyImport_ImportModule(from), *found = module == NULL ? NULL : PyObject_GetAttrString(module, name);
+    Py_XDECREF(module);
+    return found;
 }
 
 static int execute(PyObject *module)
@@ -53,16 +60,19 @@ static int execute(PyObject *module)
         keep(state->field, field_names, FIELDS) < 0 || keep(state->method_word, method_names, METHODS) < 0 ||
         keep(state->transport_word, transport_names, TRANSPORTS) < 0)
         return -1;
-    PyObject *heapq = PyImport_ImportModule("heapq");
-    if (heapq == NULL)
-        return -1;
-    state->heappush = PyObject_GetAttrString(heapq, "heappush");
-    state->heappop = PyObject_GetAttrString(heapq, "heappop");
-    Py_DECREF(heapq);
-    if (state->heappush == NULL || state->heappop == NULL || add_type(module, &fields_spec, &state->fields) < 0 || add_type(module, &lazy_spec, NULL) < 0 ||
-        add_type(module, &octets_spec, NULL) < 0 || add_type(module, &remembered_spec, NULL) < 0 ||
-        add_type(module, &timer_spec, &state->timer) < 0 || add_type(module, &deadlines_spec, &state->deadlines) < 0 ||
-        add_type(module, &walker_spec, &state->walker) < 0 ||
+    if ((state->heappush = imported("heapq", "heappush")) == NULL ||
+        (state->heappop = imported("heapq", "heappop")) == NULL ||
+        (state->unreachable = imported("sipcgi.errors", "Unreachable")) == NULL ||
+        add_type(module, &fields_spec, NULL, &state->fields) < 0 || add_type(module, &lazy_spec, NULL, NULL) < 0 ||
+        add_type(module, &octets_spec, NULL, NULL) < 0 || add_type(module, &remembered_spec, NULL, NULL) < 0 ||
+        add_type(module, &timer_spec, NULL, &state->timer) < 0 ||
+        add_type(module, &deadlines_spec, NULL, &state->deadlines) < 0 ||
+        add_type(module, &walker_spec, NULL, &state->walker) < 0 ||
+        add_type(module, &side_spec, state->walker, &state->side) < 0 ||
+        add_type(module, &client_side_spec, state->side, NULL) < 0 ||
+        add_type(module, &server_side_spec, state->side, NULL) < 0 || add_type(module, &by_peer_spec, NULL, NULL) < 0 ||
+        add_type(module, &matching_spec, NULL, NULL) < 0 || add_type(module, &arrivals_spec, NULL, NULL) < 0 ||
+        add_type(module, &sender_spec, NULL, NULL) < 0 || add_type(module, &datagrams_spec, NULL, NULL) < 0 ||
         (state->starter = (PyTypeObject *)PyType_FromModuleAndSpec(module, &starter_spec, NULL)) == NULL)
         return -1;
     return PyModule_AddStringConstant(module, "SOURCES", SOURCES);
@@ -73,11 +83,13 @@ static int traverse(PyObject *module, visitproc visit, void *arg)
     State *state = PyModule_GetState(module);
     Py_VISIT(state->heappush);
     Py_VISIT(state->heappop);
+    Py_VISIT(state->unreachable);
     Py_VISIT(state->fields);
     Py_VISIT(state->timer);
     Py_VISIT(state->deadlines);
     Py_VISIT(state->walker);
     Py_VISIT(state->starter);
+    Py_VISIT(state->side);
     return 0;
 }
 
@@ -106,11 +118,13 @@ static int clear(PyObject *module)
     Py_CLEAR(state->empty);
     Py_CLEAR(state->heappush);
     Py_CLEAR(state->heappop);
+    Py_CLEAR(state->unreachable);
     Py_CLEAR(state->fields);
     Py_CLEAR(state->timer);
     Py_CLEAR(state->deadlines);
     Py_CLEAR(state->walker);
     Py_CLEAR(state->starter);
+    Py_CLEAR(state->side);
     return 0;
 }
 
@@ -166,6 +180,13 @@ static struct PyModuleDef definition = {
     .m_clear = clear,
     .m_free = discard,
 };
+
+/* Of an object of a class that is made here, or of one derived from it. */
+State *state_of(PyObject *object)
+{
+    PyObject *module = PyType_GetModuleByDef(Py_TYPE(object), &definition);
+    return module == NULL ? NULL : PyModule_GetState(module);
+}
 
 PyMODINIT_FUNC PyInit_native(void)
 {
