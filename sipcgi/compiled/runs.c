@@ -97,6 +97,19 @@ static int ordered(State *state, int link, PyObject *run, Record *record, Py_ssi
     return done;
 }
 
+/* An attribute that is a number; `otherwise` for all else, without an exception. */
+static long number_in(PyObject *object, PyObject *name, long otherwise)
+{
+    PyObject *found = PyObject_GetAttr(object, name);
+    long number = found != NULL && PyLong_CheckExact(found) ? PyLong_AsLong(found) : otherwise;
+    if (PyErr_Occurred()) {
+        PyErr_Clear();
+        number = otherwise;
+    }
+    Py_XDECREF(found);
+    return number;
+}
+
 enum { DIRECTORY, ARGV, ENVIRONMENT, STDIN_, GIVEN, RESIDENT, PROFILE, ISOLATION, ATTRIBUTES };
 
 /* Of an Invocation; false with an exception. They are new references. */
@@ -132,31 +145,33 @@ static int plain_start(State *state, int link, PyObject *run, unsigned long prof
     return PyErr_Occurred() ? -1 : done;
 }
 
-PyObject *native_plain_start(PyObject *module, PyObject *const *arguments, Py_ssize_t count)
+/* The descriptor of the link, when no order waits and the other end knows the profile; else -1, perhaps with an exception. */
+static int ready(State *state, PyObject *runs, PyObject *profile)
 {
-    if (count != 4) {
-        PyErr_SetString(PyExc_TypeError, "plain_start() takes a descriptor, a run, a profile and an invocation");
-        return NULL;
-    }
-    int link = (int)PyLong_AsLong(arguments[0]);
-    unsigned long profile = PyLong_AsUnsignedLong(arguments[2]);
-    if (PyErr_Occurred())
-        return NULL;
-    int done = profile > UINT32_MAX ? 0 : plain_start(PyModule_GetState(module), link, arguments[1], profile, arguments[3]);
-    return done < 0 && !forgiven() ? NULL : PyBool_FromLong(done > 0);
+    int descriptor = -1;
+    PyObject *link = PyObject_GetAttr(runs, state->link), *told = NULL;
+    PyObject *queue = link == NULL || link == Py_None ? NULL : PyObject_GetAttr(runs, state->queue);
+    if (queue != NULL && PyObject_Size(queue) == 0 && (told = PyObject_GetAttr(runs, state->_told)) != NULL &&
+        PySequence_Contains(told, profile) > 0)
+        descriptor = (int)number_in(link, state->descriptor, -1);
+    Py_XDECREF(link);
+    Py_XDECREF(queue);
+    Py_XDECREF(told);
+    return descriptor;
 }
 
-/* An attribute that is a number; `otherwise` for all else, without an exception. */
-static long number_in(PyObject *object, PyObject *name, long otherwise)
+PyObject *native_plain_start(PyObject *module, PyObject *const *arguments, Py_ssize_t count)
 {
-    PyObject *found = PyObject_GetAttr(object, name);
-    long number = found != NULL && PyLong_CheckExact(found) ? PyLong_AsLong(found) : otherwise;
-    if (PyErr_Occurred()) {
-        PyErr_Clear();
-        number = otherwise;
+    State *state = PyModule_GetState(module);
+    if (count != 4 || !PyLong_CheckExact(arguments[2])) {
+        PyErr_SetString(PyExc_TypeError, "plain_start() takes all runs, a run, a profile and an invocation");
+        return NULL;
     }
-    Py_XDECREF(found);
-    return number;
+    unsigned long profile = PyLong_AsUnsignedLong(arguments[2]);
+    int link = PyErr_Occurred() || profile > UINT32_MAX ? -1 : ready(state, arguments[0], arguments[2]), done = 0;
+    if (link >= 0)
+        done = plain_start(state, link, arguments[1], profile, arguments[3]);
+    return PyErr_Occurred() && !forgiven() ? NULL : PyBool_FromLong(done > 0);
 }
 
 static int is(PyObject *object, PyObject *name, PyObject *value)

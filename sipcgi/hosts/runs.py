@@ -20,6 +20,8 @@ from sipcgi.hosts.watch import RunWatch
 from sipcgi.profile import PLAIN, Profile
 from sipcgi.timerqueue import Timer
 
+LASTS = 0.1  # seconds: a run that is older than one to two of these is watched
+SOON = 4 * LASTS
 GIVE_UP = 2.0  # seconds after KILL; only a process that hangs inside the kernel is still there
 STARVED = 0.01  # seconds until the next try, when the kernel has no memory for a record
 
@@ -44,6 +46,7 @@ class Runs:
         self._told: set[int] = {wire.PLAIN}
         self._numbers = 0
         self._flush_timer: Timer | None = None
+        self._look_timer: Timer | None = None
 
     def start(
         self, invocation: Invocation, done: Callable[[Outcome], None], stderr: Callable[[str], None]
@@ -53,32 +56,24 @@ class Runs:
         The descriptors in `invocation.given` are closed when they have been passed, or when there was an error.
         """
         self._numbers = number = self._numbers + 1
-        run = ScriptRun(number, invocation, done, stderr, self)
-        run.started = self.timers.now()
-        link, order = self.link, None
+        limits, timeout, order = invocation.profile.limits, invocation.timeout, None
+        run = ScriptRun(number, limits, invocation.max_output, timeout, done, stderr, self, self.timers.now())
         try:
             profile = self._number(invocation.profile)
-            if (
-                link is None
-                or self.queue
-                or profile not in self._told
-                or not plain_start(link.descriptor, run, profile, invocation)
-            ):
+            if not plain_start(self, run, profile, invocation):
                 order = run.start_order(invocation, profile)
         except (OSError, ValueError) as error:
             run.failure = f"could not be started: {error.strerror if isinstance(error, OSError) else error}"
             run.timer = self.timers.start(0.0, self._finish, run)
             return run
-        if invocation.timeout != inf:
-            run.timer = self.timers.start(invocation.timeout, self._time_out, run)
+        if timeout < SOON or order is not None:
+            self._await(run)
         if order is None:
             self.running[number] = run
         else:
             self._send(order)
-        watch = self.watch
-        watch.young.append(run)
-        if watch.look_timer is None:
-            watch.look_later()
+        if self._look_timer is None:
+            self._look_timer = self.timers.start(LASTS, self._look)
         return run
 
     def busy(self) -> int:
@@ -111,8 +106,9 @@ class Runs:
 
     def close(self) -> None:
         """No `done` is called any more, and the other end, left alone, ends what runs. Before `Watch.close`."""
-        if self._flush_timer is not None:
-            self._flush_timer.cancel()
+        for timer in (self._flush_timer, self._look_timer):
+            if timer is not None:
+                timer.cancel()
         for run in (*self.running.values(), *(run for _, run, _ in self.queue if run is not None)):
             if run.timer is not None:
                 run.timer.cancel()
@@ -166,7 +162,25 @@ class Runs:
         lost, self.running = list(self.running.values()), {}
         self.died(lost)
 
-    # How a run ends
+    # What becomes of a run
+
+    def _look(self) -> None:
+        """From now on the pipes of those that last are watched: what a short one wrote is read when its exit is
+        reported. A short one has no timer either, unless it might be due before it is looked at."""
+        young, before = bool(self.queue), self.timers.now() - LASTS
+        for run in self.running.values():
+            if run.started > before:
+                young = True
+            elif not run.watched:
+                run.watch_pipes()
+                if run.timer is None:
+                    self._await(run)
+        self._look_timer = self.timers.start(LASTS, self._look) if young else None
+
+    def _await(self, run: ScriptRun) -> None:
+        """Its timeout."""
+        if run.timeout != inf:
+            run.timer = self.timers.start(run.started + run.timeout - self.timers.now(), self._time_out, run)
 
     def _time_out(self, run: ScriptRun) -> None:
         run.timed_out = True
