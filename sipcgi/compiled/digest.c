@@ -16,17 +16,95 @@ static PyObject *digits(State *state, PyObject *hasher, PyObject *octets)
     return made;
 }
 
-PyObject *native_keyed_digits(PyObject *module, PyObject *const *arguments, Py_ssize_t count)
+static PyObject *keyed_digits(State *state, PyObject *hasher, PyObject *call_id, PyObject *tag)
 {
-    if (count != 3 || !PyUnicode_Check(arguments[1]) || !PyUnicode_Check(arguments[2])) {
+    if (!PyUnicode_Check(call_id) || !PyUnicode_Check(tag)) {
         PyErr_SetString(PyExc_TypeError, "keyed_digits() takes a hasher and two texts");
         return NULL;
     }
-    Py_ssize_t length = PyUnicode_GetLength(arguments[1]);
-    PyObject *text = length < 0 ? NULL : PyUnicode_FromFormat("%zd:%U%U", length, arguments[1], arguments[2]);
+    Py_ssize_t length = PyUnicode_GetLength(call_id);
+    PyObject *text = length < 0 ? NULL : PyUnicode_FromFormat("%zd:%U%U", length, call_id, tag);
     PyObject *octets = text == NULL ? NULL : PyUnicode_AsEncodedString(text, "utf-8", "surrogatepass");
     Py_XDECREF(text);
-    return digits(PyModule_GetState(module), arguments[0], octets);
+    return digits(state, hasher, octets);
+}
+
+PyObject *native_keyed_digits(PyObject *module, PyObject *const *arguments, Py_ssize_t count)
+{
+    if (count == 3)
+        return keyed_digits(PyModule_GetState(module), arguments[0], arguments[1], arguments[2]);
+    PyErr_SetString(PyExc_TypeError, "keyed_digits() takes a hasher and two texts");
+    return NULL;
+}
+
+/* The tag of From or To; NULL without an exception where there is none, or Python refuses. */
+static PyObject *tag_of(State *state, PyObject *request, PyObject *end)
+{
+    PyObject *address = PyObject_GetAttr(request, end);
+    PyObject *params = address == NULL ? NULL : PyObject_GetAttr(address, state->params);
+    PyObject *tag = params == NULL || !PyDict_Check(params) ? NULL : PyDict_GetItemWithError(params, state->tag);
+    Py_XINCREF(tag);
+    Py_XDECREF(params);
+    Py_XDECREF(address);
+    if (tag == NULL && PyErr_Occurred())
+        forgiven();
+    return tag;
+}
+
+/* Whether they are the same; all that differ take the same time. */
+static int are_same(Span one, Span other)
+{
+    volatile uint8_t differ = 0;
+    if (one.start == NULL || other.start == NULL || LENGTH(one) != LENGTH(other))
+        return 0;
+    for (Py_ssize_t at = 0; at < LENGTH(one); at++)
+        differ |= (uint8_t)(one.start[at] ^ other.start[at]);
+    return differ == 0;
+}
+
+/* 1 for the token of what the owner of that tag initiated, 0 for another one, -1 for an exception. */
+static int is_token_of(State *state, PyObject *hasher, PyObject *token, PyObject *call_id, PyObject *tag)
+{
+    PyObject *made = keyed_digits(state, hasher, call_id, tag);
+    int same = made == NULL ? -1 : are_same(span_of(token), span_of(made));
+    Py_XDECREF(made);
+    return same;
+}
+
+/* OwnRoute, the hasher of tokens without a flow, and what preprocess() returned. */
+PyObject *native_plain_own_route(PyObject *module, PyObject *const *arguments, Py_ssize_t count)
+{
+    State *state = PyModule_GetState(module);
+    if (count != 3 || !PyType_Check(arguments[0]) || !PyType_IsSubtype((PyTypeObject *)arguments[0], &PyTuple_Type) ||
+        !PyTuple_Check(arguments[2]) || PyTuple_GET_SIZE(arguments[2]) != 3 ||
+        !PyTuple_Check(PyTuple_GET_ITEM(arguments[2], 1))) {
+        PyErr_SetString(PyExc_TypeError, "plain_own_route() takes a class, a hasher and what was found");
+        return NULL;
+    }
+    PyTypeObject *kind = (PyTypeObject *)arguments[0];
+    PyObject *hasher = arguments[1], *request = PyTuple_GET_ITEM(arguments[2], 0), *tokens = PyTuple_GET_ITEM(arguments[2], 1);
+    PyObject *token = PyTuple_GET_SIZE(tokens) == 1 ? PyTuple_GET_ITEM(tokens, 0) : NULL, *made = NULL, *from = NULL;
+    Span span = token == NULL ? (Span){NULL, NULL} : span_of(token);
+    if (span.start == NULL || memchr(span.start, '.', (size_t)LENGTH(span)) != NULL)
+        Py_RETURN_NONE;
+    PyObject *to = tag_of(state, request, state->to);
+    PyObject *call_id = to == NULL ? NULL : PyObject_GetAttr(request, state->call_id);
+    if (call_id == NULL && PyErr_Occurred())
+        forgiven();
+    if (call_id != NULL && (from = tag_of(state, request, state->from_)) != NULL) {
+        int ours = is_token_of(state, hasher, token, call_id, from);
+        if (ours == 0)
+            ours = is_token_of(state, hasher, token, call_id, to);
+        if (ours == 1 && (made = kind->tp_alloc(kind, 3)) != NULL) {
+            PyTuple_SET_ITEM(made, 0, Py_NewRef(Py_True));
+            PyTuple_SET_ITEM(made, 1, Py_NewRef(Py_None));
+            PyTuple_SET_ITEM(made, 2, Py_NewRef(PyTuple_GET_ITEM(arguments[2], 2)));
+        }
+    }
+    Py_XDECREF(to);
+    Py_XDECREF(call_id);
+    Py_XDECREF(from);
+    return or_none(made);
 }
 
 /* URI, number and the lines that are not of a hop, each but the first behind an LF. NULL without an exception for text

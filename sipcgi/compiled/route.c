@@ -51,6 +51,41 @@ static int has_parameter(State *state, PyObject *uri, PyObject *name)
     return found;
 }
 
+/* Whether a request came by UDP from the address in its Via, and the first Contact asks for no flow (registrar/nat.py). */
+PyObject *native_is_direct(PyObject *module, PyObject *const *arguments, Py_ssize_t count)
+{
+    State *state = PyModule_GetState(module);
+    PyObject *remote = count == 2 && PyTuple_Check(arguments[1]) && PyTuple_GET_SIZE(arguments[1]) == 4
+                           ? PyTuple_GET_ITEM(arguments[1], 2)
+                           : NULL;
+    if (remote == NULL || !PyTuple_Check(remote) || PyTuple_GET_SIZE(remote) != 2) {
+        PyErr_SetString(PyExc_TypeError, "is_direct() takes a request and a flow");
+        return NULL;
+    }
+    if (!same_text(PyTuple_GET_ITEM(arguments[1], 0), state->transport_word[0])) /* UDP */
+        Py_RETURN_FALSE;
+    PyObject *via = part_of(arguments[0], state->via), *contacts = via == NULL ? NULL : part_of(arguments[0], state->contacts);
+    PyObject *host = contacts == NULL ? NULL : part_of(via, state->host), *port = host == NULL ? NULL : part_of(via, state->port);
+    int direct = 0;
+    if (port != NULL && PyList_CheckExact(contacts) && PyList_GET_SIZE(contacts) > 0 &&
+        same_text(host, PyTuple_GET_ITEM(remote, 0))) {
+        long number = port == Py_None ? 5060 : PyLong_AsLong(port), other = PyLong_AsLong(PyTuple_GET_ITEM(remote, 1));
+        PyObject *contact = PyList_GET_ITEM(contacts, 0), *uri = NULL, *params = NULL;
+        if (number == other && number > 0 && (params = part_of(contact, state->params)) != NULL && PyDict_Check(params) &&
+            PyDict_GET_SIZE(params) == 0 && (uri = part_of(contact, state->uri)) != NULL)
+            direct = has_parameter(state, uri, state->ob) == 0;
+        Py_XDECREF(params);
+        Py_XDECREF(uri);
+        if (PyErr_Occurred())
+            forgiven();
+    }
+    Py_XDECREF(via);
+    Py_XDECREF(contacts);
+    Py_XDECREF(host);
+    Py_XDECREF(port);
+    return PyErr_Occurred() ? NULL : PyBool_FromLong(direct);
+}
+
 /* The same request without any Route: what else was parsed stays parsed. */
 static PyObject *without_routes(State *state, PyObject *request)
 {

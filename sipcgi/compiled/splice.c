@@ -137,6 +137,26 @@ PyObject *native_forget_cgi_fields(PyObject *module, PyObject *headers)
     return done ? Py_NewRef(Py_None) : NULL;
 }
 
+PyObject *native_ends_of(PyObject *module, PyObject *headers)
+{
+    State *state = PyModule_GetState(module);
+    Lists lists = {NULL, NULL}, made = {PyList_New(0), PyList_New(0)};
+    PyObject *fields = NULL;
+    int done = made.names != NULL && made.lines != NULL && lists_in(state, headers, &lists);
+    for (int end = FROM; done && end <= TO; end++) {
+        Py_ssize_t at = find(lists.names, state->field[end], 0);
+        if (at < 0)
+            PyErr_SetString(PyExc_ValueError, "a request has From and To");
+        done = at >= 0 && PyList_Append(made.names, state->field[end]) == 0 &&
+               PyList_Append(made.lines, PyList_GET_ITEM(lists.lines, at)) == 0;
+    }
+    if (done)
+        fields = with_lists(headers, &made);
+    released(&lists);
+    released(&made);
+    return fields;
+}
+
 /* Whether a To line is the one that was sent, or that one with a tag behind it. */
 static int is_answered(PyObject *line, PyObject *sent)
 {

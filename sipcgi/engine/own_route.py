@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from sipcgi.compiled import compiled
 from sipcgi.errors import Refused
 from sipcgi.flow import Flow
 from sipcgi.proxy.route import Preprocessed
@@ -32,20 +33,30 @@ def own_route(core: Core, found: Preprocessed, arrival: Flow) -> OwnRoute:
     """Of a request with such entries that came over `arrival`. Raises Refused: 403 for a token of a Path that is not
     ours, 430 for one whose flow is gone (RFC 5626 5.3.1).
     """
-    request, key = found.request, core.token_key
-    to_tag = request.to.tag
+    return plain_own_route(OwnRoute, core.token_key.dialog, found) or _own_route(core, found, arrival)
+
+
+@compiled
+def plain_own_route(_kind: type[OwnRoute], _hasher: object, _found: Preprocessed) -> OwnRoute | None:
+    """What `own_route` returns if the compiled part takes it: for one token, which is valid and names no flow."""
+    return None
+
+
+def _own_route(core: Core, found: Preprocessed, arrival: Flow) -> OwnRoute:
+    request, tokens, sent_by = found
+    key, to_tag = core.token_key, request.to.tag
     if to_tag is not None:
         call_id, from_tag = request.call_id, request.from_.tag or ""
         in_dialog, flow = False, None
-        for token in found.tokens:
+        for token in tokens:
             if key.valid(token, call_id, from_tag, to_tag):
                 in_dialog = True
                 if "." in token:
                     flow = key.flow(token, call_id, from_tag) or flow  # the last one is the nearest to the other side
         if in_dialog:
-            return OwnRoute(True, flow, found.sent_by)
+            return OwnRoute(True, flow, sent_by)
     try:
-        flow = key.path_flow(found.tokens[0])
+        flow = key.path_flow(tokens[0])
     except ValueError:
         raise Refused(403) from None
     if flow is None or flow == arrival:  # 5.3: from the one to whom it leads, so that it goes somewhere else

@@ -37,6 +37,8 @@ class Reachable:
     def bindings(self, aor: str) -> list[Binding]:
         """The current bindings of `aor`; those whose flow is gone are forgotten."""
         found = self.store.bindings(aor, self.now())
+        if not found:
+            return found
         alive = [binding for binding in found if not self.ended(binding)]
         if len(alive) < len(found):
             self.store.replace(aor, alive)
@@ -88,10 +90,10 @@ class Reachable:
         """A URI that equals a registered contact goes the way that contact registered, the called user's first."""
         found = self.store.by_contact(uri, self.now())
         if not found:
-            return Target(text)
+            return Target.to(text)
         called = request.target
         equal = self._first(found, called.aor if type(called) is SipUri else "")
-        return self._to_instance(equal, text) if equal else Target(text)
+        return self._to_instance(equal, text) if equal else Target.to(text)
 
     def _to_instance(self, found: list[Binding], text: str) -> Target:
         """Over the first one, and then over the other flows of the same user agent."""
@@ -111,7 +113,7 @@ class Reachable:
             aor = to.aor if type(to) is SipUri else ""
             mine = [one for owner, one in found if owner == aor and not self.ended(one)]
         elif flow is None:
-            return Target(text)
+            return Target.to(text)
         secure = uri.scheme != "sips" or (flow is not None and flow.transport in _SECURE)
         usable = flow is not None and secure and self.is_open(flow)
         if usable and (not mine or any(one.flow == flow for one in mine)):
@@ -120,7 +122,7 @@ class Reachable:
             return self._to_instance(mine[::-1], text)
         if flow is not None and not usable and ("ob" in uri.params or uri.host.endswith(".invalid")):
             return Target(text, failure=430)  # RFC 5626 5.3.1, RFC 7118 5: nothing else leads there
-        return Target(text)
+        return Target.to(text)
 
 
 def needs_flow(binding: Binding) -> bool:

@@ -18,7 +18,7 @@ Reroute = Callable[["RequestContext", "Request", "InnerServer"], None]
 """Takes a request of a context through the routes once more. Raises Refused and ParseError."""
 
 
-@dataclass(slots=True)
+@dataclass
 class Target:
     """The Request-URI, the Routes before it (RFC 3327 Path), the flow it registered on."""
 
@@ -35,3 +35,10 @@ class Target:
     """Further flows to the same user agent, each to be tried when the one before it has failed (RFC 5626 7)."""
     reroute: Reroute | None = None
     """For a URI of ours: how it goes through the routes, instead of to its contacts."""
+
+    @classmethod
+    def to(cls, uri: str) -> Target:
+        """With nothing but the URI, as nearly all: the defaults are those of the class."""
+        target = cls.__new__(cls)
+        target.uri = uri
+        return target

@@ -9,7 +9,7 @@ from sipcgi.sip.address import parse_address
 from sipcgi.sip.grammar import split_list
 from sipcgi.sip.headers import Headers
 from sipcgi.sip.message import Request, Response
-from sipcgi.sip.splice import plain_way_back
+from sipcgi.sip.splice import ends_of, plain_way_back
 from sipcgi.sip.status import reason
 
 _CHALLENGES = ("www-authenticate", "proxy-authenticate")
@@ -107,8 +107,7 @@ class Ends(NamedTuple):
 
     def alone(self) -> Ends:
         """The same without any other field, for what outlives the request."""
-        names, lines = self.fields.names, self.fields.lines
-        return Ends(Headers.of(["from", "to"], [lines[names.index("from")], lines[names.index("to")]]), self.ours)
+        return Ends(ends_of(self.fields), self.ours)
 
 
 def upstream(response: Response, ends: Ends) -> Response:

@@ -3,14 +3,18 @@
 import os
 import random
 from collections.abc import Callable, Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from sipcgi import compiled
-from sipcgi.dialog.token import TokenKey, keyed_digits
+from sipcgi.dialog.token import Sides, TokenKey, keyed_digits
+from sipcgi.engine import own_route
 from sipcgi.errors import ParseError, Refused, ScriptError
+from sipcgi.flow import Flow, HostPort
 from sipcgi.proxy import forward, loop, route, validate
+from sipcgi.registrar import nat
 from sipcgi.service import NO_EDITS, Edits
 from sipcgi.sip.headers import Headers
 from sipcgi.sip.message import CSeq, Request
@@ -144,8 +148,50 @@ def test_hashing() -> None:
         assert outcome(lambda: loop.loop_hash(request())) == outcome(lambda: loop._loop_hash(request()))  # noqa: B023
 
 
+def test_own_routes() -> None:
+    key = TokenKey(bytes(16))
+    core: Any = SimpleNamespace(token_key=key, transport=SimpleNamespace(is_open=lambda _: False))
+    flow = Flow("UDP", HostPort("192.0.2.5", 5060), HostPort("192.0.2.1", 5060))
+    taken = 0
+    for draw, request in requests():
+        made = request()
+        call_id, tag = made.headers.get("call-id") or "", draw.choice(("1", "2", "", "\udce9"))
+        sides = draw.choice((Sides(), Sides(), Sides(), Sides(None, flow)))
+        right = key.mint(call_id, tag, sides)
+        tokens = [draw.choice((right, right, right[:-1], right + ".", "flow.x", "", "\xe9", key.path(flow)))]
+        found = route.Preprocessed(made, tuple(tokens * draw.choice((1, 1, 1, 2))), "us:5060")
+        one = outcome(lambda: own_route.own_route(core, found, flow))  # noqa: B023
+        assert one == outcome(lambda: own_route._own_route(core, found, flow))  # noqa: B023
+        taken += own_route.plain_own_route(own_route.OwnRoute, key.dialog, found) is not None
+    assert taken > RUNS / 80
+
+
+def test_direct_callers() -> None:
+    draw, taken = random.Random(5), 0
+    for _ in range(RUNS):
+        host, port = draw.choice(("192.0.2.1", "192.0.2.2", "a.example.com")), draw.choice((":5060", "", ":5062", ":0"))
+        contact = draw.choice(
+            ("", "<sip:a@b{}>", "<sip:a@192.0.2.1{}>", "sip:a@b", "<tel:1>", "<sip:", "*", "<http:x>")
+        )
+        contact = contact.format(draw.choice(("", ";ob", ";transport=tcp"))) + draw.choice(
+            ("", "", ";expires=1", ";reg-id=1;+sip.instance=x", ", <sip:c@d>")
+        )
+        lines = [f"Via: SIP/2.0/UDP {host}{port};branch=z9hG4bK1{draw.choice(('', ';rport'))}", f"Contact: {contact}"]
+        lines += draw.choice(([], ["Path: <sip:x;lr>"], ["Via: SIP/2.0/UDP c"]))
+        flow = Flow(
+            draw.choice(("UDP", "UDP", "TCP")),
+            HostPort("192.0.2.5", 5060),
+            HostPort("192.0.2.1", draw.choice((5060, 5062))),
+        )
+        request = Request("INVITE", "sip:a@b", Headers.parse(lines))
+        if nat.is_direct(request, flow):
+            taken += 1
+            assert not request.contacts or nat.way_back(request, request.contacts[0], flow) is None
+    assert taken > RUNS / 80
+
+
 def test_digits(native: Any) -> None:
-    hasher = TokenKey(bytes(16))._dialog
+    hasher = TokenKey(bytes(16)).dialog
     for texts in (("", ""), ("a", "b"), ("\xe9", "\udce9"), ("\ud800", "x"), ("\u20ac\U0001f600", "")):
         digest = hasher.copy()
         digest.update(f"{len(texts[0])}:{''.join(texts)}".encode("utf-8", "surrogatepass"))
@@ -174,6 +220,13 @@ def test_misuse_is_an_error(native: Any) -> None:
         (native.keyed_digits, hasher, "a"),
         (native.keyed_digits, hasher, "a", None),
         (native.plain_loop_hash, hasher, (), good),
+        (native.plain_own_route, own_route.OwnRoute, hasher, ()),
+        (native.plain_own_route, own_route.OwnRoute, hasher, (good, [], "")),
+        (native.plain_own_route, list, hasher, (good, (), "")),
+        (native.plain_own_route, own_route.OwnRoute, hasher),
+        (native.is_direct, good),
+        (native.is_direct, good, ("UDP", 1, 2, 3)),
+        (native.is_direct, good, ()),
         (native.plain_loop_hash, hasher, frozenset(), uneven),
     ):
         with pytest.raises(TypeError):
@@ -188,6 +241,9 @@ def test_misuse_is_an_error(native: Any) -> None:
             function(*arguments)
     assert native.plain_forward(names, good, None, None, "", None, None) is None
     assert native.is_sound(object(), SipUri) is False
+    assert native.is_direct(object(), ("UDP", (), ("a", "b"), 0)) is False
+    assert native.is_direct(good, ("UDP", (), ("a", "b"), 0)) is False
+    assert native.plain_own_route(own_route.OwnRoute, hasher, (object(), ("a",), "")) is None
     assert native.plain_preprocess(kinds, object(), is_ours) is None
 
 
