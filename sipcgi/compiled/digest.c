@@ -71,18 +71,19 @@ static int is_token_of(State *state, PyObject *hasher, PyObject *token, PyObject
     return same;
 }
 
-/* OwnRoute, the hasher of tokens without a flow, and what preprocess() returned. */
+/* OwnRoute; the core, what preprocess() returned, and the flow. */
 PyObject *native_plain_own_route(PyObject *module, PyObject *const *arguments, Py_ssize_t count)
 {
     State *state = PyModule_GetState(module);
-    if (count != 3 || !PyType_Check(arguments[0]) || !PyType_IsSubtype((PyTypeObject *)arguments[0], &PyTuple_Type) ||
-        !PyTuple_Check(arguments[2]) || PyTuple_GET_SIZE(arguments[2]) != 3 ||
-        !PyTuple_Check(PyTuple_GET_ITEM(arguments[2], 1))) {
-        PyErr_SetString(PyExc_TypeError, "plain_own_route() takes a class, a hasher and what was found");
+    PyObject *kinds = count == 4 ? arguments[0] : NULL, *given = count == 4 ? arguments[2] : NULL;
+    if (kinds == NULL || !PyTuple_Check(kinds) || PyTuple_GET_SIZE(kinds) != 1 || !PyType_Check(PyTuple_GET_ITEM(kinds, 0)) ||
+        !PyType_IsSubtype((PyTypeObject *)PyTuple_GET_ITEM(kinds, 0), &PyTuple_Type) || !PyTuple_Check(given) ||
+        PyTuple_GET_SIZE(given) != 3 || !PyTuple_Check(PyTuple_GET_ITEM(given, 1))) {
+        PyErr_SetString(PyExc_TypeError, "plain_own_route() takes a class, a core, what was found, a flow");
         return NULL;
     }
-    PyTypeObject *kind = (PyTypeObject *)arguments[0];
-    PyObject *hasher = arguments[1], *request = PyTuple_GET_ITEM(arguments[2], 0), *tokens = PyTuple_GET_ITEM(arguments[2], 1);
+    PyTypeObject *kind = (PyTypeObject *)PyTuple_GET_ITEM(kinds, 0);
+    PyObject *request = PyTuple_GET_ITEM(given, 0), *tokens = PyTuple_GET_ITEM(given, 1);
     PyObject *token = PyTuple_GET_SIZE(tokens) == 1 ? PyTuple_GET_ITEM(tokens, 0) : NULL, *made = NULL, *from = NULL;
     Span span = token == NULL ? (Span){NULL, NULL} : span_of(token);
     if (span.start == NULL || memchr(span.start, '.', (size_t)LENGTH(span)) != NULL)
@@ -91,18 +92,22 @@ PyObject *native_plain_own_route(PyObject *module, PyObject *const *arguments, P
     PyObject *call_id = to == NULL ? NULL : PyObject_GetAttr(request, state->call_id);
     if (call_id == NULL && PyErr_Occurred())
         forgiven();
-    if (call_id != NULL && (from = tag_of(state, request, state->from_)) != NULL) {
+    PyObject *key = call_id == NULL ? NULL : PyObject_GetAttr(arguments[1], state->token_key);
+    PyObject *hasher = key == NULL ? NULL : PyObject_GetAttr(key, state->dialog);
+    if (hasher != NULL && (from = tag_of(state, request, state->from_)) != NULL) {
         int ours = is_token_of(state, hasher, token, call_id, from);
         if (ours == 0)
             ours = is_token_of(state, hasher, token, call_id, to);
         if (ours == 1 && (made = kind->tp_alloc(kind, 3)) != NULL) {
             PyTuple_SET_ITEM(made, 0, Py_NewRef(Py_True));
             PyTuple_SET_ITEM(made, 1, Py_NewRef(Py_None));
-            PyTuple_SET_ITEM(made, 2, Py_NewRef(PyTuple_GET_ITEM(arguments[2], 2)));
+            PyTuple_SET_ITEM(made, 2, Py_NewRef(PyTuple_GET_ITEM(given, 2)));
         }
     }
     Py_XDECREF(to);
     Py_XDECREF(call_id);
+    Py_XDECREF(key);
+    Py_XDECREF(hasher);
     Py_XDECREF(from);
     return or_none(made);
 }
@@ -129,27 +134,30 @@ static Py_ssize_t join(const Span start[2], const Lists *lists, PyObject *of_the
     return size;
 }
 
+/* A hasher and the names of fields of a hop; a request. None for text beyond ASCII. */
 PyObject *native_plain_loop_hash(PyObject *module, PyObject *const *arguments, Py_ssize_t count)
 {
     State *state = PyModule_GetState(module);
-    if (count != 3 || !PyAnySet_Check(arguments[1])) {
-        PyErr_SetString(PyExc_TypeError, "plain_loop_hash() takes a hasher, a set and a request");
+    PyObject *kinds = count == 2 ? arguments[0] : NULL;
+    if (kinds == NULL || !PyTuple_Check(kinds) || PyTuple_GET_SIZE(kinds) != 2 || !PyAnySet_Check(PyTuple_GET_ITEM(kinds, 1))) {
+        PyErr_SetString(PyExc_TypeError, "plain_loop_hash() takes a hasher with a set, and a request");
         return NULL;
     }
+    PyObject *request = arguments[1], *of_the_hop = PyTuple_GET_ITEM(kinds, 1);
     Lists lists = {NULL, NULL};
-    PyObject *headers = PyObject_GetAttr(arguments[2], state->headers), *made = NULL, *number = NULL, *octets = NULL;
-    PyObject *cseq = headers == NULL ? NULL : PyObject_GetAttr(arguments[2], state->cseq);
-    PyObject *uri = cseq == NULL ? NULL : PyObject_GetAttr(arguments[2], state->uri);
+    PyObject *headers = PyObject_GetAttr(request, state->headers), *made = NULL, *number = NULL, *octets = NULL;
+    PyObject *cseq = headers == NULL ? NULL : PyObject_GetAttr(request, state->cseq);
+    PyObject *uri = cseq == NULL ? NULL : PyObject_GetAttr(request, state->uri);
     if (uri == NULL || !PyTuple_Check(cseq) || PyTuple_GET_SIZE(cseq) != 2 || !lists_in(state, headers, &lists) ||
         (number = PyObject_Str(PyTuple_GET_ITEM(cseq, 0))) == NULL)
         goto done;
     const Span start[2] = {span_of(uri), span_of(number)};
-    Py_ssize_t size = join(start, &lists, arguments[1], NULL);
+    Py_ssize_t size = join(start, &lists, of_the_hop, NULL);
     if (size < 0 || (octets = PyBytes_FromStringAndSize(NULL, size)) == NULL)
         goto done;
-    join(start, &lists, arguments[1], PyBytes_AS_STRING(octets));
+    join(start, &lists, of_the_hop, PyBytes_AS_STRING(octets));
     if (_PyBytes_Resize(&octets, size - 1) == 0) /* without the last LF */
-        made = digits(state, arguments[0], octets);
+        made = digits(state, PyTuple_GET_ITEM(kinds, 0), octets);
 done:
     released(&lists);
     Py_XDECREF(headers);

@@ -57,6 +57,7 @@ static int execute(PyObject *module)
     state->heappop = PyObject_GetAttrString(heapq, "heappop");
     Py_DECREF(heapq);
     if (state->heappush == NULL || state->heappop == NULL || add_type(module, &fields_spec, &state->fields) < 0 || add_type(module, &lazy_spec, NULL) < 0 ||
+        add_type(module, &plaincase_spec, NULL) < 0 ||
         add_type(module, &octets_spec, NULL) < 0 || add_type(module, &remembered_spec, NULL) < 0 ||
         add_type(module, &timer_spec, &state->timer) < 0 || add_type(module, &deadlines_spec, &state->deadlines) < 0 ||
         add_type(module, &walker_spec, &state->walker) < 0 ||
@@ -127,7 +128,7 @@ static PyMethodDef functions[] = {
     FUNCTION(resend_starter, "What starts a timer of retransmissions."),
     FUNCTION(timeout_starter, "What starts another timer of a transaction."),
     FUNCTION(plain_forward, "The copy of a request that a proxy sends, None when it is not plain."),
-    FUNCTION(is_sound, "Whether a request is surely what validate() asks for."),
+    FUNCTION(plain_validate, "True for a request that is surely what validate() asks for, else None."),
     FUNCTION(plain_preprocess, "A request without its Route that names us, None when it is not plain."),
     FUNCTION(is_direct, "Whether a request came by UDP from the address in its Via."),
     FUNCTION(plain_own_route, "What our own Route says of a request, None when it is not plain."),

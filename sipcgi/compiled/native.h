@@ -20,7 +20,7 @@
     _(protocol) _(transport) _(host) _(port) _(params) _(sent_by) _(branch) _(rport) _(received) _(tag) _(lr) \
     _(scheme) _(user) _(password) _(address) _(_text) _(sip) _(sips) _(display) \
     _(names) _(lines) _(from_) _(to) _(maddr) _(bare) _(start_line) _(make) _(most) \
-    _(target) _(route) _(routes) _(contacts) _(ob) _(remove) _(copy) _(update) _(hexdigest)
+    _(target) _(route) _(routes) _(contacts) _(ob) _(remove) _(copy) _(update) _(hexdigest) _(token_key) _(dialog)
 
 enum { VIA, FROM, TO, CALL_ID, CSEQ, MAX_FORWARDS, CONTENT_LENGTH, FIELDS };
 
@@ -119,9 +119,10 @@ PyObject *native_forget_cgi_fields(PyObject *module, PyObject *headers);
 PyObject *native_put_on_top(PyObject *module, PyObject *const *arguments, Py_ssize_t count);
 PyObject *native_plain_way_back(PyObject *module, PyObject *const *arguments, Py_ssize_t count);
 
-/* forward.c, route.c, digest.c */
+/* plaincase.c, forward.c, route.c, digest.c */
+extern PyType_Spec plaincase_spec;
 PyObject *native_plain_forward(PyObject *module, PyObject *const *arguments, Py_ssize_t count);
-PyObject *native_is_sound(PyObject *module, PyObject *const *arguments, Py_ssize_t count);
+PyObject *native_plain_validate(PyObject *module, PyObject *const *arguments, Py_ssize_t count);
 PyObject *native_plain_preprocess(PyObject *module, PyObject *const *arguments, Py_ssize_t count);
 PyObject *native_is_direct(PyObject *module, PyObject *const *arguments, Py_ssize_t count);
 PyObject *native_plain_own_route(PyObject *module, PyObject *const *arguments, Py_ssize_t count);

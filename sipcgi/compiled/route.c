@@ -18,19 +18,20 @@ static int has(PyObject *request, PyObject *name)
     return found != NULL;
 }
 
-/* Whether all that 16.3 asks for is there, its URI is of that kind, and no Proxy-Require has to be looked into. */
-PyObject *native_is_sound(PyObject *module, PyObject *const *arguments, Py_ssize_t count)
+/* SipUri, and a request. True if all that 16.3 asks for is there, the URI is of that kind, and no Proxy-Require has to be
+   looked into; else None. */
+PyObject *native_plain_validate(PyObject *module, PyObject *const *arguments, Py_ssize_t count)
 {
     State *state = PyModule_GetState(module);
-    if (count != 2 || !PyType_Check(arguments[1])) {
-        PyErr_SetString(PyExc_TypeError, "is_sound() takes a request and a class");
+    if (count != 2 || !PyTuple_Check(arguments[0]) || PyTuple_GET_SIZE(arguments[0]) != 1) {
+        PyErr_SetString(PyExc_TypeError, "plain_validate() takes a class and a request");
         return NULL;
     }
-    PyObject *request = arguments[0], *headers = part_of(request, state->headers);
+    PyObject *request = arguments[1], *headers = part_of(request, state->headers);
     PyObject *target = headers == NULL ? NULL : part_of(request, state->target);
     PyObject *hops = target == NULL ? NULL : part_of(request, state->max_forwards);
     Lists lists = {NULL, NULL};
-    int sound = hops != NULL && Py_IS_TYPE(target, (PyTypeObject *)arguments[1]) &&
+    int sound = hops != NULL && (PyObject *)Py_TYPE(target) == PyTuple_GET_ITEM(arguments[0], 0) &&
                 (hops == Py_None || PyObject_IsTrue(hops) == 1) && lists_in(state, headers, &lists) &&
                 find(lists.names, state->proxy_require, 0) < 0 && has(request, state->via) && has(request, state->from_) &&
                 has(request, state->to) && has(request, state->call_id) && has(request, state->cseq) &&
@@ -39,7 +40,7 @@ PyObject *native_is_sound(PyObject *module, PyObject *const *arguments, Py_ssize
     Py_XDECREF(headers);
     Py_XDECREF(target);
     Py_XDECREF(hops);
-    return PyErr_Occurred() ? NULL : PyBool_FromLong(sound);
+    return PyErr_Occurred() ? NULL : Py_NewRef(sound ? Py_True : Py_None);
 }
 
 /* 1 if the parameters of a URI have that one, 0 if not, -1 for an exception. */

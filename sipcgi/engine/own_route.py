@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from sipcgi.compiled import compiled
+from sipcgi.compiled import plain_case
 from sipcgi.errors import Refused
 from sipcgi.flow import Flow
 from sipcgi.proxy.route import Preprocessed
@@ -29,20 +29,11 @@ class OwnRoute(NamedTuple):
 NOTHING = OwnRoute(False, None)
 
 
+@plain_case("plain_own_route", OwnRoute)
 def own_route(core: Core, found: Preprocessed, arrival: Flow) -> OwnRoute:
     """Of a request with such entries that came over `arrival`. Raises Refused: 403 for a token of a Path that is not
-    ours, 430 for one whose flow is gone (RFC 5626 5.3.1).
+    ours, 430 for one whose flow is gone (RFC 5626 5.3.1). Plain is a single token that is valid and names no flow.
     """
-    return plain_own_route(OwnRoute, core.token_key.dialog, found) or _own_route(core, found, arrival)
-
-
-@compiled
-def plain_own_route(_kind: type[OwnRoute], _hasher: object, _found: Preprocessed) -> OwnRoute | None:
-    """What `own_route` returns if the compiled part takes it: for one token, which is valid and names no flow."""
-    return None
-
-
-def _own_route(core: Core, found: Preprocessed, arrival: Flow) -> OwnRoute:
     request, tokens, sent_by = found
     key, to_tag = core.token_key, request.to.tag
     if to_tag is not None:
