@@ -134,7 +134,7 @@ static PyMethodDef functions[] = {
     FUNCTION(plain_own_route, "What our own Route says of a request, None when it is not plain."),
     FUNCTION(keyed_digits, "The digits of a token."),
     FUNCTION(plain_loop_hash, "The digits by which loops are found, None for text beyond ASCII."),
-    {"ends_of", native_ends_of, METH_O, "From and To alone."},
+    {"ends_of", native_ends_of, METH_O, "The lines of From and To."},
     {"forget_cgi_fields", native_forget_cgi_fields, METH_O, "Takes CGI- fields out."},
     FUNCTION(put_on_top, "Puts what a proxy adds to a request into its lists."),
     FUNCTION(spawn, "Starts a program as the leader of its own session: its process id."),

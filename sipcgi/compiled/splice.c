@@ -140,21 +140,17 @@ PyObject *native_forget_cgi_fields(PyObject *module, PyObject *headers)
 PyObject *native_ends_of(PyObject *module, PyObject *headers)
 {
     State *state = PyModule_GetState(module);
-    Lists lists = {NULL, NULL}, made = {PyList_New(0), PyList_New(0)};
-    PyObject *fields = NULL;
-    int done = made.names != NULL && made.lines != NULL && lists_in(state, headers, &lists);
-    for (int end = FROM; done && end <= TO; end++) {
-        Py_ssize_t at = find(lists.names, state->field[end], 0);
-        if (at < 0)
+    Lists lists = {NULL, NULL};
+    PyObject *ends = NULL;
+    if (lists_in(state, headers, &lists)) {
+        Py_ssize_t from = find(lists.names, state->field[FROM], 0), to = find(lists.names, state->field[TO], 0);
+        if (from < 0 || to < 0)
             PyErr_SetString(PyExc_ValueError, "a request has From and To");
-        done = at >= 0 && PyList_Append(made.names, state->field[end]) == 0 &&
-               PyList_Append(made.lines, PyList_GET_ITEM(lists.lines, at)) == 0;
+        else
+            ends = PyTuple_Pack(2, PyList_GET_ITEM(lists.lines, from), PyList_GET_ITEM(lists.lines, to));
     }
-    if (done)
-        fields = with_lists(headers, &made);
     released(&lists);
-    released(&made);
-    return fields;
+    return ends;
 }
 
 /* Whether a To line is the one that was sent, or that one with a tag behind it. */

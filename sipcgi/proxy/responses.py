@@ -105,10 +105,6 @@ class Ends(NamedTuple):
     def of(cls, request: Request) -> Ends:
         return cls(request.headers, "via" not in request.headers.names)
 
-    def alone(self) -> Ends:
-        """The same without any other field, for what outlives the request."""
-        return Ends(ends_of(self.fields), self.ours)
-
 
 def upstream(response: Response, ends: Ends) -> Response:
     """`response`, from a branch of a request, in the shape in which it goes upstream (RFC 3261 16.7 items 3 and 9).
@@ -152,7 +148,7 @@ def between(response: Response, ends: Ends) -> Response:
 
 
 def _between(ends: Ends, response: Response, names: list[str], lines: list[str]) -> Response:
-    from_, sent = [ends.fields.lines[ends.fields.names.index(name)] for name in ("from", "to")]
+    from_, sent = ends_of(ends.fields)
     lines[names.index("from")] = from_  # RFC 3261 8.2.6.2
     at = names.index("to")
     line = lines[at]

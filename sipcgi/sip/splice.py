@@ -56,10 +56,10 @@ def forget_cgi_fields(headers: Headers) -> None:
 
 
 @compiled
-def ends_of(headers: Headers) -> Headers:
-    """From and To alone. Raises ValueError."""
+def ends_of(headers: Headers) -> tuple[str, str]:
+    """The lines of From and To. Raises ValueError."""
     names, lines = headers.names, headers.lines
-    return Headers.of(["from", "to"], [lines[names.index("from")], lines[names.index("to")]])
+    return lines[names.index("from")], lines[names.index("to")]
 
 
 @compiled

@@ -155,8 +155,7 @@ def test_cgi_fields_are_forgotten(forget):
 
 @pytest.mark.parametrize("ends", [pure("ends_of"), splice.ends_of])
 def test_the_ends(ends):
-    found = ends(Headers.of(["to", "via", "from", "to"], ["1", "2", "3", "4"]))
-    assert (type(found), found.names, found.lines) == (Headers, ["from", "to"], ["3", "1"])
+    assert ends(Headers.of(["to", "via", "from", "to"], ["1", "2", "3", "4"])) == ("3", "1")
     with pytest.raises(ValueError, match=r"is not in list|has From and To"):
         ends(Headers.of(["to"], ["1"]))
 
