@@ -64,6 +64,7 @@ static int execute(PyObject *module)
         (state->heappop = imported("heapq", "heappop")) == NULL ||
         (state->unreachable = imported("sipcgi.errors", "Unreachable")) == NULL ||
         add_type(module, &fields_spec, NULL, &state->fields) < 0 || add_type(module, &lazy_spec, NULL, NULL) < 0 ||
+        add_type(module, &plaincase_spec, NULL, NULL) < 0 ||
         add_type(module, &octets_spec, NULL, NULL) < 0 || add_type(module, &remembered_spec, NULL, NULL) < 0 ||
         add_type(module, &timer_spec, NULL, &state->timer) < 0 ||
         add_type(module, &deadlines_spec, NULL, &state->deadlines) < 0 ||
@@ -147,10 +148,13 @@ static PyMethodDef functions[] = {
     FUNCTION(resend_starter, "What starts a timer of retransmissions."),
     FUNCTION(timeout_starter, "What starts another timer of a transaction."),
     FUNCTION(plain_forward, "The copy of a request that a proxy sends, None when it is not plain."),
-    FUNCTION(is_sound, "Whether a request is surely what validate() asks for."),
+    FUNCTION(plain_validate, "True for a request that is surely what validate() asks for, else None."),
     FUNCTION(plain_preprocess, "A request without its Route that names us, None when it is not plain."),
+    FUNCTION(is_direct, "Whether a request came by UDP from the address in its Via."),
+    FUNCTION(plain_own_route, "What our own Route says of a request, None when it is not plain."),
     FUNCTION(keyed_digits, "The digits of a token."),
     FUNCTION(plain_loop_hash, "The digits by which loops are found, None for text beyond ASCII."),
+    {"ends_of", native_ends_of, METH_O, "The lines of From and To."},
     {"forget_cgi_fields", native_forget_cgi_fields, METH_O, "Takes CGI- fields out."},
     FUNCTION(put_on_top, "Puts what a proxy adds to a request into its lists."),
     FUNCTION(spawn, "Starts a program as the leader of its own session: its process id."),

@@ -21,7 +21,7 @@
     _(protocol) _(transport) _(host) _(port) _(params) _(sent_by) _(branch) _(rport) _(received) _(tag) _(lr) \
     _(scheme) _(user) _(password) _(address) _(_text) _(sip) _(sips) _(display) \
     _(names) _(lines) _(from_) _(to) _(maddr) _(bare) _(start_line) _(make) _(most) \
-    _(target) _(routes) _(remove) _(copy) _(update) _(hexdigest) \
+    _(target) _(routes) _(remove) _(copy) _(update) _(hexdigest) _(contacts) _(ob) _(token_key) _(dialog) \
     _(source) _(route) _(script) _(runs) _(script_seconds) _(script_cpu) _(script_peak_kib) _(actions) _(targets) \
     _(to_100) _(to_180) _(to_final) _(logged) _(line) _(__recipe__) \
     _(directory) _(argv) _(environment) _(given) _(resident) _(profile) _(isolation) \
@@ -127,14 +127,18 @@ int inserted(Lists *lists, Py_ssize_t at, PyObject *name, PyObject *line);
 int deleted(Lists *lists, Py_ssize_t at);
 Py_ssize_t after_vias(State *state, const Lists *lists);
 int put_on_top(State *state, Lists *lists, long hops, long breadth, PyObject *record_route, PyObject *via);
+PyObject *native_ends_of(PyObject *module, PyObject *headers);
 PyObject *native_forget_cgi_fields(PyObject *module, PyObject *headers);
 PyObject *native_put_on_top(PyObject *module, PyObject *const *arguments, Py_ssize_t count);
 PyObject *native_plain_way_back(PyObject *module, PyObject *const *arguments, Py_ssize_t count);
 
-/* forward.c, route.c, digest.c */
+/* plaincase.c, forward.c, route.c, digest.c */
+extern PyType_Spec plaincase_spec;
 PyObject *native_plain_forward(PyObject *module, PyObject *const *arguments, Py_ssize_t count);
-PyObject *native_is_sound(PyObject *module, PyObject *const *arguments, Py_ssize_t count);
+PyObject *native_plain_validate(PyObject *module, PyObject *const *arguments, Py_ssize_t count);
 PyObject *native_plain_preprocess(PyObject *module, PyObject *const *arguments, Py_ssize_t count);
+PyObject *native_is_direct(PyObject *module, PyObject *const *arguments, Py_ssize_t count);
+PyObject *native_plain_own_route(PyObject *module, PyObject *const *arguments, Py_ssize_t count);
 PyObject *native_keyed_digits(PyObject *module, PyObject *const *arguments, Py_ssize_t count);
 PyObject *native_plain_loop_hash(PyObject *module, PyObject *const *arguments, Py_ssize_t count);
 
