@@ -72,10 +72,10 @@ def environment(occasion: Occasion) -> Environment:
     message: Message
     if isinstance(event, RequestReceived):
         message = request = event.request
-        flow, request_token, local = occasion.flow, occasion.request_token, False
+        stdin, request_token, way = request.body, occasion.request_token, _way(occasion.flow)
         happened = {"SIPCGI_EVENT": "request", "REQUEST_METHOD": request.method, "REQUEST_URI": request.uri}
     else:
-        message, flow, request_token, local, happened = _later(event, occasion)
+        message, stdin, request_token, way, happened = _later(event, occasion)
     variables, dropped = protocol_variables(message.headers)
     if not occasion.pass_authorization and (
         "SIP_AUTHORIZATION" in variables or "SIP_PROXY_AUTHORIZATION" in variables
@@ -105,8 +105,7 @@ def environment(occasion: Occasion) -> Environment:
     variables |= happened
     if request_token is not None:
         variables["REQUEST_TOKEN"] = request_token
-    variables |= _way(flow, local)
-    stdin = b"" if isinstance(event, TimerFired) else message.body
+    variables |= way
     if stdin:  # RFC 3050 5.5.1.2, 5.5.1.3
         variables["CONTENT_LENGTH"] = f"{len(stdin)}"
         kind = message.headers.get("content-type")
@@ -118,32 +117,31 @@ def environment(occasion: Occasion) -> Environment:
 
 def _later(
     event: ResponseReceived | TimerFired | Cancelled | AckReceived, occasion: Occasion
-) -> tuple[Message, Flow, str | None, bool, dict[str, str]]:
-    """After the request: the message at hand, by which way it came and in which dialog, whether the server itself has
-    made it, and what is said of it."""
+) -> tuple[Message, bytes, str | None, dict[str, str], dict[str, str]]:
+    """After the request: the message at hand and its body, the dialog, by which way it came, and what has happened."""
     flow, request_token = occasion.flow, occasion.request_token
     if isinstance(event, ResponseReceived):
         response, local = event.response, event.local
-        said = {
+        happened = {
             "SIPCGI_EVENT": "timeout" if local and response.status == 408 else "response",
             "RESPONSE_STATUS": f"{response.status}",
             "RESPONSE_REASON": response.reason,
             "RESPONSE_TOKEN": event.token,
             "SIPCGI_TARGET": event.target,
         }
-        return response, event.flow or flow, event.request_token, local, said
+        return response, response.body, event.request_token, _way(event.flow or flow, local), happened
     if isinstance(event, TimerFired):
-        return occasion.initial, flow, request_token, False, {"SIPCGI_EVENT": "timer"}
+        return occasion.initial, b"", request_token, _way(flow), {"SIPCGI_EVENT": "timer"}
     name = "cancel"
     if isinstance(event, AckReceived):
         name, flow = "ack", event.flow
     request = event.request
-    said = {"SIPCGI_EVENT": name, "REQUEST_METHOD": request.method, "REQUEST_URI": request.uri}
-    return request, flow, request_token, False, said
+    happened = {"SIPCGI_EVENT": name, "REQUEST_METHOD": request.method, "REQUEST_URI": request.uri}
+    return request, request.body, request_token, _way(flow), happened
 
 
 @lru_cache(maxsize=256)
-def _way(flow: Flow, local: bool) -> dict[str, str]:
+def _way(flow: Flow, local: bool = False) -> dict[str, str]:
     """On which of our ports the message was received (RFC 3050 5.5.1.19), and from whom."""
     transport, ours, remote, _ = flow
     way = {"SERVER_PORT": f"{ours.port}", "SERVER_TRANSPORT": transport.lower()}

@@ -98,6 +98,11 @@ class RequestContext:
         self.branches: list[Branch] = []
         self.queue = WaitingEvents()
 
+    def is_inside(self, outer: RequestContext) -> None:
+        """It comes of what another one proxied to a URI of ours (engine/rerouted)."""
+        self.depth = outer.depth + 1
+        self.upstream.share(outer.upstream)
+
     @lazy
     def ours(self) -> bool:
         """Whether it is a request of our own, which nobody sent to us."""
@@ -117,15 +122,13 @@ class RequestContext:
 
     def begin(self, service: Service | None, default: Service) -> None:
         """The request itself, for which a service always decides."""
-        self.service = service
-        self.default = default
+        self.service, self.default = service, default
         event = RequestReceived(self.request)
         decision = () if service is None else service.decide(event)
         if isinstance(decision, Pending):
             self.wait_for(decision, event, None)
         else:
             self.perform(event, None, decision)
-        if self.running is None:
             self.drain()
 
     def received(self, branch: Branch, response: Response, flow: Flow | None, local: bool) -> None:
