@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
+from sipcgi.compiled import compiled
 from sipcgi.flow import Flow
 from sipcgi.service import AckReceived, Cancelled, Event, RequestReceived, ResponseReceived, TimerFired
 from sipcgi.sip.headers import Headers
@@ -70,19 +72,16 @@ def environment(occasion: Occasion) -> Environment:
     """The metavariables for one run, and the body of the message at hand. Raises TooLarge."""
     event, initial = occasion.event, occasion.initial
     message: Message
+    happened: dict[str, str | int]
     if isinstance(event, RequestReceived):
         message = request = event.request
         stdin, request_token, way = request.body, occasion.request_token, _way(occasion.flow)
         happened = {"SIPCGI_EVENT": "request", "REQUEST_METHOD": request.method, "REQUEST_URI": request.uri}
     else:
         message, stdin, request_token, way, happened = _later(event, occasion)
-    variables, dropped = protocol_variables(message.headers)
-    if not occasion.pass_authorization and (
-        "SIP_AUTHORIZATION" in variables or "SIP_PROXY_AUTHORIZATION" in variables
-    ):  # RFC 3050 7.3
-        variables.pop("SIP_AUTHORIZATION", None)
-        variables.pop("SIP_PROXY_AUTHORIZATION", None)
-    variables |= {
+    # RFC 3050 5.5.1: undefined, as None says here, is not the same as empty. AUTH_TYPE and REMOTE_USER are never
+    # defined: the server itself has not checked anybody's credentials (5.5.1.1, 5.5.1.10)
+    known: dict[str, str | int | None] = {
         "GATEWAY_INTERFACE": "SIP-CGI/1.1",
         "SERVER_NAME": occasion.server_name,
         "SERVER_PROTOCOL": "SIP/2.0",
@@ -90,41 +89,50 @@ def environment(occasion: Occasion) -> Environment:
         "SIPCGI_TRANSACTION": occasion.transaction,
         "SIPCGI_METHOD": initial.method,
         "SIPCGI_URI": initial.uri,
-        "SIPCGI_RUN": f"{occasion.run}",
-        "SIPCGI_ELAPSED_MS": f"{occasion.elapsed_ms}",
-        "SIPCGI_PENDING": f"{event.situation.pending}",
+        "SIPCGI_RUN": occasion.run,
+        "SIPCGI_ELAPSED_MS": occasion.elapsed_ms,
+        "SIPCGI_PENDING": event.situation.pending,
+        "SIPCGI_BEST": event.situation.best,
+        "SCRIPT_COOKIE": occasion.cookie,
+        "REGISTRATIONS": occasion.registrations,
     }
-    # RFC 3050 5.5.1: undefined is not the same as empty. AUTH_TYPE and REMOTE_USER are never defined: the server itself
-    # has not checked anybody's credentials (5.5.1.1, 5.5.1.10)
-    if event.situation.best is not None:
-        variables["SIPCGI_BEST"] = f"{event.situation.best}"
-    if occasion.cookie is not None:
-        variables["SCRIPT_COOKIE"] = occasion.cookie
-    if occasion.registrations is not None:
-        variables["REGISTRATIONS"] = occasion.registrations
-    variables |= happened
-    if request_token is not None:
-        variables["REQUEST_TOKEN"] = request_token
-    variables |= way
+    known |= happened
+    known["REQUEST_TOKEN"] = request_token
+    known |= way
     if stdin:  # RFC 3050 5.5.1.2, 5.5.1.3
-        variables["CONTENT_LENGTH"] = f"{len(stdin)}"
-        kind = message.headers.get("content-type")
-        if kind is not None:
-            variables["CONTENT_TYPE"] = kind
+        known["CONTENT_LENGTH"] = len(stdin)
+        known["CONTENT_TYPE"] = message.headers.get("content-type")
+    variables = plain_variables(message.headers, known, occasion.pass_authorization, MAX_VARIABLE // 4)
+    if variables is not None:
+        return Environment(variables, [], stdin)
+    variables, dropped = protocol_variables(message.headers)
+    if not occasion.pass_authorization:  # RFC 3050 7.3
+        variables.pop("SIP_AUTHORIZATION", None)
+        variables.pop("SIP_PROXY_AUTHORIZATION", None)
+    variables |= {name: f"{value}" for name, value in known.items() if value is not None}
     check_size(variables)
     return Environment(variables, dropped, stdin)
 
 
+@compiled
+def plain_variables(
+    _headers: Headers, _known: Mapping[str, str | int | None], _pass_authorization: bool, _most: int
+) -> dict[str, str] | None:
+    """All of them, if the compiled part takes them: each field is the only one of its variable, and they have no more
+    than `_most` characters."""
+    return None
+
+
 def _later(
     event: ResponseReceived | TimerFired | Cancelled | AckReceived, occasion: Occasion
-) -> tuple[Message, bytes, str | None, dict[str, str], dict[str, str]]:
+) -> tuple[Message, bytes, str | None, dict[str, str | int], dict[str, str | int]]:
     """After the request: the message at hand and its body, the dialog, by which way it came, and what has happened."""
     flow, request_token = occasion.flow, occasion.request_token
     if isinstance(event, ResponseReceived):
         response, local = event.response, event.local
-        happened = {
+        happened: dict[str, str | int] = {
             "SIPCGI_EVENT": "timeout" if local and response.status == 408 else "response",
-            "RESPONSE_STATUS": f"{response.status}",
+            "RESPONSE_STATUS": response.status,
             "RESPONSE_REASON": response.reason,
             "RESPONSE_TOKEN": event.token,
             "SIPCGI_TARGET": event.target,
@@ -141,13 +149,13 @@ def _later(
 
 
 @lru_cache(maxsize=256)
-def _way(flow: Flow, local: bool = False) -> dict[str, str]:
+def _way(flow: Flow, local: bool = False) -> dict[str, str | int]:
     """On which of our ports the message was received (RFC 3050 5.5.1.19), and from whom."""
     transport, ours, remote, _ = flow
-    way = {"SERVER_PORT": f"{ours.port}", "SERVER_TRANSPORT": transport.lower()}
+    way: dict[str, str | int] = {"SERVER_PORT": ours.port, "SERVER_TRANSPORT": transport.lower()}
     if local:  # RFC 3050 5.5.1.7: the loopback address for locally-generated responses
         return way | {"REMOTE_ADDR": "::1" if ":" in remote.host else "127.0.0.1"}
-    return way | {"REMOTE_ADDR": remote.host, "REMOTE_PORT": f"{remote.port}"}
+    return way | {"REMOTE_ADDR": remote.host, "REMOTE_PORT": remote.port}
 
 
 def protocol_variables(headers: Headers, separator: str = ", ") -> tuple[dict[str, str], list[str]]:

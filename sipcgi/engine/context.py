@@ -91,8 +91,8 @@ class RequestContext:
         self.request = request
         self.flow = flow
         self.record = record
-        self.own = own
-        self.initial = not own.in_dialog
+        in_dialog, self.way, self.sent_by = own  # the flow that our own Route named (RFC 5626 5.3), and the socket
+        self.initial = not in_dialog
         self.upstream = upstream = Upstream(server, request, record, core)
         self.invite = upstream.invite
         self.branches: list[Branch] = []
@@ -361,7 +361,7 @@ class RequestContext:
         """CGI-PROXY-REQUEST and the default action (RFC 3261 16.5, 16.6)."""
         if self.upstream.final is not None or self.cancelled:
             return
-        groups = self.core.locations.targets(action, self.request, self.initial, self.own.flow, reroute)
+        groups = self.core.locations.targets(action, self.request, self.initial, self.way, reroute)
         self.record.targets.append(action.uri)
         self.hunts += 1
         Hunt(self, action, groups).next_group()

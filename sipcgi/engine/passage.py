@@ -50,13 +50,14 @@ def handed_over(context: RequestContext, actions: Sequence[Action]) -> bool:
         return False
     if context.cancelled or context.queue or context.branches or upstream.final is not None:
         return False
-    groups = core.locations.targets(relay, request, context.initial, context.own.flow)
+    groups = core.locations.targets(relay, request, context.initial, context.way)
     if len(groups) > 1 or len(groups[0]) > 1:
         return False
     target = groups[0][0]
     if target.binding is not None or target.uri != relay.uri:
         return False
-    whose = (core, context.server, request, context.flow, context.record, context.own, target)
+    own = OwnRoute(not context.initial, context.way, context.sent_by)
+    whose = (core, context.server, request, context.flow, context.record, own, target)
     if not sent_on(*whose, upstream.began, relay.edits, MAXIMUM // 8):  # as much as its hunt would give it
         return False
     context.record.actions.append("proxy")
