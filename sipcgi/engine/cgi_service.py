@@ -239,14 +239,9 @@ class CgiService:
 
     def finished(self, turn: Turn, outcome: Outcome) -> Sequence[Action] | Pending:
         """What the script printed as actions, or what takes their place when it failed."""
+        if not outcome.complete:
+            return self.unfinished(turn, outcome)
         session = turn.session
-        if outcome.ended:
-            return []
-        if outcome.refused:  # whatever on_error says: overload opens no door
-            session.fail()
-            self.context.record.runs -= 1
-            refusal = self.core.overload.refusal(f"too many runs of {session.route.script}")
-            return [Reply(refusal.status, "", Edits([*refusal.headers])), *turn.before]
         try:
             output = self.printed(turn, outcome)
         except ScriptError as error:
@@ -260,11 +255,21 @@ class CgiService:
             caller.calls.cookies[session.route.script] = session.cookie
         return self.hand_on(turn, output.actions) if turn.later or turn.before else output.actions
 
+    def unfinished(self, turn: Turn, outcome: Outcome) -> Sequence[Action] | Pending:
+        """What takes the place of its actions."""
+        route = turn.session.route
+        if outcome.ended:
+            return []
+        if not outcome.refused:
+            return self.failed(turn, run_error(outcome, route, self.scripts.directory, turn.spoke), outcome)
+        turn.session.fail()  # whatever on_error says: overload opens no door
+        self.context.record.runs -= 1
+        refusal = self.core.overload.refusal(f"too many runs of {route.script}")
+        return [Reply(refusal.status, "", Edits([*refusal.headers])), *turn.before]
+
     def printed(self, turn: Turn, outcome: Outcome) -> Output:
         """Raises ScriptError."""
         route, context = turn.session.route, self.context
-        if not outcome.complete:
-            raise run_error(outcome, route, self.scripts.directory, turn.spoke)
         if route.style == EXEC:
             return exec_output(outcome.stdout, route.max_messages)
         most, originate = route.max_messages, route.originate

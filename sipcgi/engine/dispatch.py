@@ -97,6 +97,11 @@ class Dispatch:
         self, request: Request, flow: Flow, server: Server, own: OwnRoute, outer: RequestContext | None = None
     ) -> None:
         in_dialog, policy, locations = own.in_dialog, self.policy, self.core.locations
+        if in_dialog and not policy.any_in_dialog:  # as nearly always
+            uri = request.target
+            if type(uri) is SipUri and not locations.responsible(uri):
+                self.elsewhere(request, flow, server, own, outer)
+                return
         host = flow.remote.host
         may_relay = in_dialog or policy.may_relay(host)
         if not may_relay:

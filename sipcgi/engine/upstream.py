@@ -54,8 +54,6 @@ class Upstream:
         self.core = core
         self.began = core.timers.now()
         self.invite = request.method == "INVITE"
-        self.successes: dict[str, bytes] = {}
-        """The octets of each 2xx to an INVITE, by To tag: a repeated one leaves as the first did."""
         if "max-breadth" in request.headers.names:
             self.breadth = Breadth.of(request)
 
@@ -63,6 +61,11 @@ class Upstream:
     def breadth(self) -> Breadth:
         """How many branches may be active at once (RFC 5393 5.3)."""
         return Breadth()
+
+    @lazy
+    def successes(self) -> dict[str, bytes]:
+        """The octets of each 2xx to an INVITE, by To tag: a repeated one leaves as the first did."""
+        return {}
 
     @lazy
     def ends(self) -> Ends:
