@@ -160,7 +160,7 @@ class Server:
         registrar = RegistrarService(core.locations.reachable, self.domains, core.timers.now, date)
         self.dispatch = Dispatch(core, registrar, self.policy(self.configuration))
         core.transactions.core = self.dispatch
-        self.transport.give_to(core.transactions.receive)
+        self.transport.give_to(core.transactions.receive, core.transactions.answer)
 
     def lost(self, flow: Flow, error: Unreachable) -> None:
         try:

@@ -8,10 +8,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from sipcgi.compiled.quick import quick
 from sipcgi.flow import Flow
 from sipcgi.sip.message import Request, Response
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Situation:
     """What a decision may want to know of the transaction at the moment of an event."""
@@ -25,6 +27,7 @@ class Situation:
 NOTHING_PENDING = Situation()
 
 
+@quick
 @dataclass(slots=True)
 class RequestReceived:
     """The initial request of a transaction."""
@@ -33,6 +36,7 @@ class RequestReceived:
     situation: Situation = NOTHING_PENDING
 
 
+@quick
 @dataclass(slots=True)
 class ResponseReceived:
     """A response to a relayed or generated request, received or, when `local`, of the server itself (RFC 3050 5.8)."""
@@ -51,6 +55,7 @@ class ResponseReceived:
     """Whether it answers a request that the service has generated, not a relayed one."""
 
 
+@quick
 @dataclass(slots=True)
 class TimerFired:
     """The time of a WakeAfter has come."""
@@ -58,6 +63,7 @@ class TimerFired:
     situation: Situation = NOTHING_PENDING
 
 
+@quick
 @dataclass(slots=True)
 class Cancelled:
     """The caller cancelled the initial request (RFC 3050 5.10)."""
@@ -66,6 +72,7 @@ class Cancelled:
     situation: Situation = NOTHING_PENDING
 
 
+@quick
 @dataclass(slots=True)
 class AckReceived:
     """The ACK of a 2xx that the service itself gave (RFC 3050 5.11.1); it may come another way than the INVITE."""
@@ -78,6 +85,7 @@ class AckReceived:
 Event = RequestReceived | ResponseReceived | TimerFired | Cancelled | AckReceived
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Edits:
     """Changes to the message that an action sends (RFC 3050 5.6.1.2, 5.6.2.2)."""
@@ -97,6 +105,7 @@ class Edits:
 NO_EDITS = Edits()
 
 
+@quick
 @dataclass(slots=True)
 class Reply:
     """Answer the initial request (RFC 3050 5.6.1.1)."""
@@ -107,6 +116,7 @@ class Reply:
     line: int = 0
 
 
+@quick
 @dataclass(slots=True)
 class Relay:
     """Forward the initial request to `uri` (RFC 3050 5.6.1.2); several are parallel forking."""
@@ -119,6 +129,7 @@ class Relay:
     line: int = 0
 
 
+@quick
 @dataclass(slots=True)
 class ForwardResponse:
     """Send a response upstream (RFC 3050 5.6.1.3); `token` is one of a ResponseReceived, or "this"."""
@@ -128,6 +139,7 @@ class ForwardResponse:
     line: int = 0
 
 
+@quick
 @dataclass(slots=True)
 class WakeAfter:
     """Tell the service again after so many seconds, unless a message comes first (RFC 3050 3.6)."""
@@ -136,6 +148,7 @@ class WakeAfter:
     line: int = 0
 
 
+@quick
 @dataclass(slots=True)
 class Originate:
     """Send a request of our own (RFC 3050 3.1, 5.11.2), in the dialog of its token where there is one."""

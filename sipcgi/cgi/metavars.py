@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from sipcgi.compiled import compiled
+from sipcgi.compiled.quick import quick
 from sipcgi.flow import Flow
 from sipcgi.service import AckReceived, Cancelled, Event, RequestReceived, ResponseReceived, TimerFired
 from sipcgi.sip.headers import Headers
@@ -33,6 +34,7 @@ class TooLarge(Exception):
         """"" for all of them together."""
 
 
+@quick
 @dataclass(slots=True)
 class Occasion:
     """One run of a script, and all that it may know."""
@@ -56,6 +58,7 @@ class Occasion:
     pass_authorization: bool = False
 
 
+@quick
 @dataclass(slots=True)
 class Environment:
     """What a script finds: the variables, and its standard input (RFC 3050 5.5.2).
@@ -194,12 +197,6 @@ def _merged(names: list[str], values: list[str], separator: str) -> tuple[dict[s
     for variable, all_values in several.items():  # "as though they had been received as a single header field"
         variables[variable] = separator.join([value for value in all_values if value])
     return variables, list(dict.fromkeys(dropped))
-
-
-def forget_cgi_fields(headers: Headers) -> None:
-    """Takes CGI- fields out of what came from the network: they are the server's and the script's alone."""
-    if "cgi-" in "".join(headers.names):  # one search for all of them: this is asked of every message
-        headers.remove(*[name for name in headers.names if name[:4] == "cgi-"])
 
 
 @lru_cache(maxsize=1024)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from sipcgi.cgi.action import Claim, Findings, read_action, read_again, read_cookie
 from sipcgi.cgi.glance import action_in
 from sipcgi.cgi.message import AGAIN, PROXY_REQUEST, SET_COOKIE, VERSION, messages
+from sipcgi.compiled.quick import quick
 from sipcgi.errors import ParseError, ScriptError
 from sipcgi.profile import PLAIN, Limits
 from sipcgi.service import (
@@ -29,6 +30,7 @@ _ADVISORY = (Cancelled, AckReceived)
 """What no action has an effect on (RFC 3050 5.10, 5.11.1)."""
 
 
+@quick
 @dataclass(slots=True)
 class Output:
     """What a run asks for. `cookie` is None when none was set; `warnings` are line and text."""

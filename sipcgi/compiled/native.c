@@ -45,6 +45,7 @@ static int execute(PyObject *module)
         (state->sip20 = PyUnicode_InternFromString("SIP/2.0")) == NULL ||
         (state->record_route = PyUnicode_InternFromString("record-route")) == NULL ||
         (state->max_breadth = PyUnicode_InternFromString("max-breadth")) == NULL ||
+        (state->proxy_require = PyUnicode_InternFromString("proxy-require")) == NULL ||
         (state->nothing = PyUnicode_InternFromString("")) == NULL || (state->empty = PyTuple_New(0)) == NULL ||
         keep(state->field, field_names, FIELDS) < 0 || keep(state->method_word, method_names, METHODS) < 0 ||
         keep(state->transport_word, transport_names, TRANSPORTS) < 0)
@@ -89,6 +90,7 @@ static int clear(PyObject *module)
     Py_CLEAR(state->nothing);
     Py_CLEAR(state->record_route);
     Py_CLEAR(state->max_breadth);
+    Py_CLEAR(state->proxy_require);
     for (int at = 0; at < FIELDS; at++)
         Py_CLEAR(state->field[at]);
     for (int at = 0; at < METHODS; at++)
@@ -124,11 +126,20 @@ static PyMethodDef functions[] = {
     FUNCTION(plain_address, "An address, None when it is not plain."),
     FUNCTION(resend_starter, "What starts a timer of retransmissions."),
     FUNCTION(timeout_starter, "What starts another timer of a transaction."),
+    FUNCTION(plain_forward, "The copy of a request that a proxy sends, None when it is not plain."),
+    FUNCTION(is_sound, "Whether a request is surely what validate() asks for."),
+    FUNCTION(plain_preprocess, "A request without its Route that names us, None when it is not plain."),
+    FUNCTION(keyed_digits, "The digits of a token."),
+    FUNCTION(plain_loop_hash, "The digits by which loops are found, None for text beyond ASCII."),
+    {"forget_cgi_fields", native_forget_cgi_fields, METH_O, "Takes CGI- fields out."},
     FUNCTION(put_on_top, "Puts what a proxy adds to a request into its lists."),
     FUNCTION(plain_variables, "The environment of a script, None when it is not plain."),
     FUNCTION(spawn, "Starts a program as the leader of its own session: its process id."),
+    FUNCTION(attend, "The loop of the launcher: an order that is not plain, and the ends of runs that are not."),
     FUNCTION(plain_way_back, "The fields of a response on its way upstream, None when it is not plain."),
+    FUNCTION(quick, "Has calls of a class answered here."),
     {"plain_server_key", native_plain_server_key, METH_O, "The key of a server transaction, None for a client of RFC 2543."},
+    {"line_of", native_line_of, METH_O, "An entry of the log as its line."},
     {NULL},
 };
 

@@ -13,13 +13,17 @@
 #include <structmember.h>
 #include <stdint.h>
 #include <string.h>
+#include <time.h>
 
 /* Attributes that are set, and words that messages have again and again: interned once, so that they are found by identity. */
 #define WORDS(_) \
     _(method) _(uri) _(headers) _(body) _(status) _(reason) _(call_id) _(max_forwards) _(text) \
     _(protocol) _(transport) _(host) _(port) _(params) _(sent_by) _(branch) _(rport) _(received) _(tag) _(lr) \
     _(scheme) _(user) _(password) _(address) _(_text) _(sip) _(sips) _(display) \
-    _(names) _(lines) _(from_) _(to) _(maddr) _(bare) _(start_line) _(make) _(most)
+    _(names) _(lines) _(from_) _(to) _(maddr) _(bare) _(start_line) _(make) _(most) \
+    _(target) _(routes) _(remove) _(copy) _(update) _(hexdigest) \
+    _(source) _(route) _(script) _(runs) _(script_seconds) _(script_cpu) _(script_peak_kib) _(actions) _(targets) \
+    _(to_100) _(to_180) _(to_final) _(logged) _(line) _(__recipe__)
 
 enum { VIA, FROM, TO, CALL_ID, CSEQ, MAX_FORWARDS, CONTENT_LENGTH, FIELDS };
 
@@ -31,12 +35,14 @@ typedef struct {
     WORDS(WORD)
 #undef WORD
     PyObject *cseq, *via, *sip20, *nothing; /* "cseq" and "via" name attributes and fields; "" */
-    PyObject *record_route, *max_breadth; /* canonical names, too */
+    PyObject *record_route, *max_breadth, *proxy_require; /* canonical names, too */
     PyObject *field[FIELDS];            /* canonical names */
     PyObject *method_word[METHODS];
     PyObject *transport_word[TRANSPORTS];
     PyObject *empty;                    /* () */
     PyObject *heappush, *heappop;
+    time_t second;                      /* of the latest access line, and how it begins */
+    char stamp[32];
     PyTypeObject *fields, *timer, *deadlines, *walker, *starter;
 } State;
 
@@ -104,12 +110,33 @@ PyObject *native_plain_address(PyObject *module, PyObject *const *arguments, Py_
 PyObject *native_plain_message(PyObject *module, PyObject *const *arguments, Py_ssize_t count);
 PyObject *native_plain_head(PyObject *module, PyObject *const *arguments, Py_ssize_t count);
 
-/* splice.c */
+/* splice.c: both lists of a message, as long as each other */
+typedef struct {
+    PyObject *names, *lines;
+} Lists;
+
+int lists_in(State *state, PyObject *headers, Lists *lists);
+int copied(const Lists *lists, Lists *copy);
+void released(Lists *lists);
+PyObject *with_lists(PyObject *headers, Lists *taken);
+int inserted(Lists *lists, Py_ssize_t at, PyObject *name, PyObject *line);
+int deleted(Lists *lists, Py_ssize_t at);
+Py_ssize_t after_vias(State *state, const Lists *lists);
+int put_on_top(State *state, Lists *lists, long hops, long breadth, PyObject *record_route, PyObject *via);
+PyObject *native_forget_cgi_fields(PyObject *module, PyObject *headers);
 PyObject *native_put_on_top(PyObject *module, PyObject *const *arguments, Py_ssize_t count);
 PyObject *native_plain_way_back(PyObject *module, PyObject *const *arguments, Py_ssize_t count);
 
-/* spawn.c */
+/* forward.c, route.c, digest.c */
+PyObject *native_plain_forward(PyObject *module, PyObject *const *arguments, Py_ssize_t count);
+PyObject *native_is_sound(PyObject *module, PyObject *const *arguments, Py_ssize_t count);
+PyObject *native_plain_preprocess(PyObject *module, PyObject *const *arguments, Py_ssize_t count);
+PyObject *native_keyed_digits(PyObject *module, PyObject *const *arguments, Py_ssize_t count);
+PyObject *native_plain_loop_hash(PyObject *module, PyObject *const *arguments, Py_ssize_t count);
+
+/* spawn.c, attend.c */
 PyObject *native_spawn(PyObject *module, PyObject *const *arguments, Py_ssize_t count);
+PyObject *native_attend(PyObject *module, PyObject *const *arguments, Py_ssize_t count);
 
 /* lazy.c, timers.c, steps.c */
 extern PyType_Spec lazy_spec, timer_spec, deadlines_spec, walker_spec, starter_spec;
@@ -118,8 +145,10 @@ int cancel_timer(PyObject *timer);
 PyObject *native_resend_starter(PyObject *module, PyObject *const *arguments, Py_ssize_t count);
 PyObject *native_timeout_starter(PyObject *module, PyObject *const *arguments, Py_ssize_t count);
 
-/* octets.c, remembered.c, key.c */
+/* octets.c, remembered.c, key.c, accessline.c, quick.c */
 extern PyType_Spec octets_spec, remembered_spec;
 PyObject *native_plain_server_key(PyObject *module, PyObject *request);
+PyObject *native_line_of(PyObject *module, PyObject *entry);
+PyObject *native_quick(PyObject *module, PyObject *const *arguments, Py_ssize_t count);
 
 #endif

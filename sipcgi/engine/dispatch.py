@@ -9,7 +9,6 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
-from sipcgi.cgi.metavars import forget_cgi_fields
 from sipcgi.cgi.routes import Route
 from sipcgi.engine.by_default import pass_on
 from sipcgi.engine.cgi_service import CgiService
@@ -31,6 +30,7 @@ from sipcgi.proxy.validate import validate
 from sipcgi.service import Relay, Service
 from sipcgi.sip import build
 from sipcgi.sip.message import Request
+from sipcgi.sip.splice import forget_cgi_fields
 from sipcgi.sip.uri import SipUri
 from sipcgi.sip.via import Via
 

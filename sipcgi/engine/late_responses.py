@@ -5,12 +5,12 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from sipcgi.cgi.metavars import forget_cgi_fields
 from sipcgi.engine.upstream import framed
 from sipcgi.errors import ParseError
 from sipcgi.flow import Flow
 from sipcgi.proxy.responses import Ends, side, upstream
 from sipcgi.sip.message import Response
+from sipcgi.sip.splice import forget_cgi_fields
 
 if TYPE_CHECKING:
     from sipcgi.engine.upstream import Server
@@ -24,7 +24,7 @@ class LateResponses:
     def __init__(self, server: Server, successes: dict[str, bytes], ends: Ends) -> None:
         self.server = server
         self.successes = successes
-        self.ends = ends
+        self.ends = ends.alone()
 
     def response(self, response: Response, flow: Flow) -> None:
         if 200 <= response.status < 300:

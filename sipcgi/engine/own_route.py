@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from sipcgi.compiled.quick import quick
 from sipcgi.errors import Refused
 from sipcgi.flow import Flow
 from sipcgi.proxy.route import Preprocessed
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from sipcgi.engine.core import Core
 
 
+@quick
 class OwnRoute(NamedTuple):
     """`in_dialog`: a To tag and a token that we made for this dialog. `flow`: the way that the token names. `sent_by`:
     the socket by which such a request leaves, as our Record-Route named it to this side (RFC 5658 3.2).

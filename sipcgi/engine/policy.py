@@ -9,6 +9,7 @@ from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Network, ip_address
 
 from sipcgi.cgi.routes import Route, Routes, fallback_names
+from sipcgi.compiled.quick import quick
 from sipcgi.engine.cgi_service import Scripts
 from sipcgi.sip.message import Request
 from sipcgi.sip.uri import SipUri
@@ -17,6 +18,7 @@ Network = IPv4Network | IPv6Network
 Ours = Callable[[SipUri], bool]
 
 
+@quick
 @dataclass(slots=True)
 class Choice:
     """The script that a request triggers. `name` says by what, for the log: `routes.2`, or a file name."""

@@ -93,6 +93,15 @@ class Transactions:
         if target is not None and target.user is not None:
             target.user.cancel(request)
 
+    def answer(self, response: Response, request: Request, flow: Flow) -> None:
+        """The response to a request that nobody else answers: through its transaction, if it got that far, which then
+        repeats it and ends (RFC 3261 17.2), else statelessly (8.2.7). Raises ParseError and Unreachable."""
+        server = self.servers.get(server_key(request))
+        if server is None:
+            self.transport.send(bytes(response), self.transport.response_flow(request, flow))
+        else:
+            server.respond(response)
+
     def send(
         self,
         request: Request,

@@ -10,7 +10,7 @@ import sys
 from array import array
 from contextlib import suppress
 
-from sipcgi.hosts import marks, wire
+from sipcgi.hosts import marks
 
 LAUNCHER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "launcher.py")
 FULL = 65536  # octets that one read of the socket takes; a record of reports is far smaller
@@ -83,7 +83,7 @@ class LauncherLink(Link):
                         (os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0),
                     ],
                     setsid=True,  # a Ctrl-C at the terminal is for the server alone
-                    setsigmask=wire.SIGNALS_BLOCKED,
+                    setsigmask=ALL_SIGNALS,  # which stays so: the end of the server ends it, nothing else
                     setsigdef=ALL_SIGNALS,
                 )
             except OSError:

@@ -12,19 +12,21 @@ from sipcgi.sip.message import Request, Response
 from sipcgi.sip.parser import KINDS, MessageError, parse, plain_message
 
 Receive = Callable[[Request | Response, Flow], None]
+Answer = Callable[[Response, Request, Flow], None]
 
 
 class Intake:
     """Parses, completes the top Via, hands over to `receive`, and answers what no one above can have understood.
 
-    `sent_bys` are ours, for responses; `answer` sends a stateless response to a request that came over a flow.
+    `sent_bys` are ours, for responses; `answer` sends the response to a request that came over a flow, when it was not
+    understood or a bug kept the rest from answering.
     With `guard` an exception out of `receive` ends in the log and a 500, else in the caller.
     """
 
     def __init__(
         self,
         receive: Receive,
-        answer: Callable[[Response, Request, Flow], None],
+        answer: Answer,
         sent_bys: set[str],
         complaints: Complaints,
         guard: bool,
@@ -84,7 +86,7 @@ class Intake:
             self.complaints.log.crash(f"a 500 to {flow.transport} {flow.remote}:\n{traceback.format_exc()}")
 
     def reject(self, message: Request | Response | None, status: int, flow: Flow) -> None:
-        """Statelessly; never an ACK, never a response (RFC 3261 8.2.7, 17)."""
+        """Never an ACK, never a response (RFC 3261 8.2.7, 17)."""
         if not isinstance(message, Request) or message.method == "ACK":
             return
         try:

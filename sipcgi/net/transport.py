@@ -14,7 +14,7 @@ from sipcgi.net.complaint import Complaints, Log
 from sipcgi.net.endpoint import DEFAULT_PORTS, CannotListen, Endpoint, Listener, url
 from sipcgi.net.holder import holder
 from sipcgi.net.identity import Identity, machine_names
-from sipcgi.net.intake import Intake, Receive
+from sipcgi.net.intake import Answer, Intake, Receive
 from sipcgi.net.interface import WILDCARDS, Sources, addresses
 from sipcgi.net.pool import Failed, Pool
 from sipcgi.net.scheme import Codings, codings
@@ -70,9 +70,10 @@ class Transport:
         self._ways: dict[HostPort, Flow] = {}
         """The flows by UDP to those that something went to, as far as one socket alone leads there."""
 
-    def give_to(self, receive: Receive) -> None:
-        """What arrives, from now on."""
+    def give_to(self, receive: Receive, answer: Answer) -> None:
+        """What arrives, from now on; `answer` takes the responses to what `receive` failed at."""
         self._intake.receive = receive
+        self._intake.answer = answer
 
     async def open(self, nursery: trio.Nursery, listeners: Iterable[Listener]) -> None:
         """Listens there and nowhere else: a later call opens what is new and closes what is no longer wanted.

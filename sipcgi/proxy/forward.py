@@ -5,12 +5,13 @@ The hot path: header lines that nothing changes are never made again.
 
 from __future__ import annotations
 
-from sipcgi.proxy.edits import edited, is_empty
+from sipcgi.compiled import compiled
+from sipcgi.proxy.edits import FIXED, edited, is_empty
 from sipcgi.proxy.route import is_loose, spent
 from sipcgi.service import NO_EDITS, Edits
 from sipcgi.sip.address import parse_address
 from sipcgi.sip.grammar import split_list
-from sipcgi.sip.headers import Headers
+from sipcgi.sip.headers import KNOWN, SINGLE, Headers
 from sipcgi.sip.message import Request
 from sipcgi.sip.splice import put_on_top
 from sipcgi.sip.uri import SipUri, parse_uri
@@ -20,7 +21,6 @@ INITIAL_HOPS = 70  # RFC 3261 16.6 item 3
 
 def forward(
     request: Request,
-    *,
     uri: str,
     via: str,
     record_route: str | None = None,
@@ -33,6 +33,36 @@ def forward(
     Record-Route, Max-Forwards or Max-Breadth of the edits takes the place of ours. Raises ScriptError for edits that
     are not allowed, and ParseError for a Max-Forwards of 0, or one or a first Route that does not parse.
     """
+    made = plain_forward(_NAMES, request, edits, uri, via, record_route, breadth)
+    return made or _forward(request, uri, via, record_route, edits, breadth)
+
+
+_NAMES = (KNOWN, FIXED | SINGLE | {"route", "record-route", "max-breadth"})
+"""For the compiled `plain_forward`: canonical names, and those that edits may not have, nor any that is there."""
+
+
+@compiled
+def plain_forward(
+    _names: object,
+    _request: Request,
+    _edits: Edits | None,
+    _uri: str,
+    _via: str,
+    _record_route: str | None,
+    _breadth: int | None,
+) -> Request | None:
+    """What `forward` returns if the compiled part takes it: no Route, and only new fields in the edits."""
+    return None
+
+
+def _forward(
+    request: Request,
+    uri: str,
+    via: str,
+    record_route: str | None,
+    edits: Edits | None,
+    breadth: int | None,
+) -> Request:
     hops = request.max_forwards
     if hops == 0:
         raise spent()

@@ -17,7 +17,8 @@ my ($STDIN, $APART) = (1, 2);
 my ($EXITED, $FAILED, $READY, $GROWN) = (1, 2, 4, 5);
 my ($MAX_RECORD, $RIGHTS) = (32768, 40);    # octets, the second with its header: six descriptors
 my ($CLOEXEC, $MSG_CMSG_CLOEXEC, $MSG_NOSIGNAL, $WNOHANG) = (0x80000, 0x40000000, 0x4000, 1);
-my $GRACE = 1.0;                            # seconds between TERM and KILL, when the server is gone
+my ($GRACE, $TURNS) = (0.8, 8);             # seconds between TERM and KILL, when the server is gone: less than the
+                                            # launcher's own, which then kills us
 my $RLIMIT_LOCKS = 10;                      # bears the mark of the run (hosts/marks)
 my ($LOOK, $GROWTH) = (64, 4096);           # forks between two looks at our memory; pages more than at the start
 
@@ -167,7 +168,7 @@ sub obey {
         return @child;
     }
     my $process = $process_of{$run};    # unless it has been reaped
-    kill $kind == $END ? 'TERM' : 'KILL', -$process if defined $process;
+    signal_run($process, $kind == $END ? 'TERM' : 'KILL') if defined $process;
     return;
 }
 
@@ -189,10 +190,10 @@ sub start {
         $run_of{$process} = $run;
         return;
     }
+    $SIG{$_} = undef for qw(CHLD TERM);    # before there is a group to be told to end
     syscall $call->{setsid};
     my $limit = pack 'QQ', $base << 32 | $run, ~0;
     syscall $call->{prlimit64}, 0, $RLIMIT_LOCKS, $limit, 0;
-    $SIG{$_} = undef for qw(CHLD TERM);
     syscall $call->{dup3}, $descriptors[0], 1, 0;
     syscall $call->{dup3}, $descriptors[1], 2, 0;
     syscall $call->{dup3}, $descriptors[2], 0, 0 if $flags & $STDIN;
@@ -230,15 +231,21 @@ sub report {
 # Whether there is anything in a process group; what runs as somebody else (EPERM) is something, too.
 sub in_group { kill(0, -$_[0]) or $! == 1 }
 
+# One that is not reaped has a group of its own, or has not begun, and then leaves nothing.
+sub signal_run {
+    my ($process, $signal) = @_;
+    kill $signal, -$process or kill 'KILL', $process;
+}
+
 # The server is gone, or needs us no more: ends what runs, and this process.
 sub farewell {
     my %groups = map { $_ => 1 } values %process_of;
-    kill 'TERM', -$_ for keys %groups;
-    for (1 .. 20) {
+    signal_run($_, 'TERM') for keys %groups;
+    for (1 .. $TURNS) {
         last if !%groups;
         1 while waitpid(-1, $WNOHANG) > 0;
         in_group($_) or delete $groups{$_} for keys %groups;
-        select undef, undef, undef, $GRACE / 20 if %groups;
+        select undef, undef, undef, $GRACE / $TURNS if %groups;
     }
     kill 'KILL', -$_ for keys %groups;
     kill 'KILL', $$;    # as unfit

@@ -39,7 +39,7 @@ MAX_RECORD = 32768
 RIGHTS = _socket.CMSG_SPACE(6 * 4)
 ABANDONED = 70  # exit status of a child that could not be made fit for its script
 LOST = 120  # exit status when something that was printed could not leave
-GRACE = 1.0  # seconds between TERM and KILL, when the server is gone
+GRACE, TURNS = 0.8, 8  # seconds between TERM and KILL, when the server is gone; after 1 s the launcher kills us
 LOOK = 64  # forks between two looks at our own memory
 GROWTH = 16 * 1024 * 1024  # octets more than at the start, with which another parent should take over
 STANDARD: frozenset[str] = getattr(sys, "stdlib_module_names", frozenset())  # from 3.10 on
@@ -98,7 +98,7 @@ class Parent:
                 for descriptor in descriptors:
                     os.close(descriptor)
         elif run in self.process_of:  # else it has been reaped
-            signal_group(self.process_of[run], _signal.SIGTERM if kind == END else _signal.SIGKILL)
+            signal_run(self.process_of[run], _signal.SIGTERM if kind == END else _signal.SIGKILL)
         return None
 
     def start(
@@ -128,9 +128,9 @@ class Parent:
 
     def become(self, mark: int, streams: list[int]) -> None:
         """In the child: makes of it what the launcher makes of a process that it starts."""
+        _signal.signal(_signal.SIGTERM, _signal.SIG_DFL)  # before there is a group to be told to end
         os.setsid()
         resource.setrlimit(RLIMIT_LOCKS, (mark, resource.RLIM_INFINITY))
-        _signal.signal(_signal.SIGTERM, _signal.SIG_DFL)
         for number, stream in zip((1, 2, 0), streams):  # noqa: B905 - from Python 3.10 on only
             os.dup2(stream, number)
         for descriptor in (self.server.detach(), *self.ends):
@@ -150,18 +150,24 @@ class Parent:
         """The server is gone, or needs us no more: ends what runs, and this process."""
         groups = set(self.process_of.values())
         for group in groups:
-            signal_group(group, _signal.SIGTERM)
-        for _ in range(20 if groups else 0):
+            signal_run(group, _signal.SIGTERM)
+        for _ in range(TURNS if groups else 0):
             try:
                 while os.waitpid(-1, os.WNOHANG)[0]:
                     pass
             except ChildProcessError:
                 pass
             groups = {group for group in groups if signal_group(group, 0)}
-            select.select([], [], [], GRACE / 20 if groups else 0)
+            select.select([], [], [], GRACE / TURNS if groups else 0)
         for group in groups:
             signal_group(group, _signal.SIGKILL)
         os._exit(0)
+
+
+def signal_run(process: int, number: int) -> None:
+    """Of one that is not reaped. It has a group of its own, or has not begun, and then leaves nothing."""
+    if not signal_group(process, number):
+        os.kill(process, _signal.SIGKILL)
 
 
 def signal_group(process: int, number: int) -> bool:
