@@ -87,6 +87,10 @@ int forgiven(void);
 extern PyType_Spec fields_spec;
 PyObject *fields_of(PyTypeObject *kind, PyObject *names, PyObject *lines);
 Py_ssize_t find(PyObject *names, PyObject *name, Py_ssize_t at);
+PyObject *value_of(PyObject *line);
+
+/* metavars.c */
+PyObject *native_plain_variables(PyObject *module, PyObject *const *arguments, Py_ssize_t count);
 
 /* params.c */
 PyObject *params_of(State *state, PyTypeObject *kind, Span span, int name, int value);

@@ -50,13 +50,14 @@ def handed_over(context: RequestContext, actions: Sequence[Action]) -> bool:
         return False
     if context.cancelled or context.queue or context.branches or upstream.final is not None:
         return False
-    if context.own.flow is not None or relay.edits.sets("route"):
+    if context.way is not None or relay.edits.sets("route"):
         return False
     target = core.locations.beyond(relay.uri, request, context.initial)
     if target is None or target.binding is not None:
         return False
-    record, breadth = context.record, MAXIMUM // 8  # as much as its hunt would give it
-    whose = (core, context.server, request, context.flow, record, context.own, target)
+    record, own = context.record, OwnRoute(not context.initial, None, context.sent_by)
+    breadth = MAXIMUM // 8  # as much as its hunt would give it
+    whose = (core, context.server, request, context.flow, record, own, target)
     if not sent_on(*whose, upstream.began, relay.edits, breadth):
         return False
     record.actions.append("proxy")
