@@ -125,6 +125,8 @@ static PyMethodDef functions[] = {
     FUNCTION(resend_starter, "What starts a timer of retransmissions."),
     FUNCTION(timeout_starter, "What starts another timer of a transaction."),
     FUNCTION(put_on_top, "Puts what a proxy adds to a request into its lists."),
+    FUNCTION(plain_request, "A request to a FastCGI program, None when it is not plain."),
+    {"whole_output", native_whole_output, METH_O, "What a FastCGI program printed, None when that is not all at a glance."},
     FUNCTION(spawn, "Starts a program as the leader of its own session: its process id."),
     FUNCTION(plain_way_back, "The fields of a response on its way upstream, None when it is not plain."),
     {"plain_server_key", native_plain_server_key, METH_O, "The key of a server transaction, None for a client of RFC 2543."},
