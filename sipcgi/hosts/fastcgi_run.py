@@ -19,10 +19,15 @@ if TYPE_CHECKING:
 class FastCgiRun:
     """Waits in the line of its pool, or is under way on a connection, or is `over`."""
 
-    __slots__ = (
-        "_chunks", "_done", "_patience", "_started", "_stderr", "_tell", "_timer", "_timers", "_tried", "invocation",
-        "over", "room", "where",
-    )  # fmt: skip
+    over = False
+    where: Pool | Connection | None = None
+    """Who has it."""
+    _chunks: list[bytes] | None = None
+    """None as long as it printed nothing that was not its last."""
+    _stderr: StderrLines | None = None
+    """None as long as nothing came."""
+    _patience: Timer | None = None
+    _tried = False
 
     def __init__(
         self,
@@ -32,22 +37,13 @@ class FastCgiRun:
         stderr: Callable[[str], None],
     ) -> None:
         self.invocation = invocation
-        self.over = False
         self.room = invocation.max_output
         """Octets that it may still print."""
-        self.where: Pool | Connection | None = None
-        """Who has it."""
         self._done = done
         self._tell = stderr
-        self._stderr: StderrLines | None = None
-        """None as long as nothing came."""
-        self._chunks: list[bytes] | None = None
-        """None as long as it printed nothing that was not its last."""
         self._timers = timers
         self._started = timers.now()
         self._timer = timers.start(invocation.timeout, self._time_out)
-        self._patience: Timer | None = None
-        self._tried = False
 
     def end(self) -> None:
         """Aborts the request. `done` is called, but not from within."""
