@@ -38,9 +38,10 @@ COMPLETE, CANNOT_MULTIPLEX, OVERLOADED, UNKNOWN_ROLE = range(4)
 VALUES = {"FCGI_MAX_CONNS": "1", "FCGI_MAX_REQS": "1", "FCGI_MPXS_CONNS": "0"}  # one process, one request at a time
 HEADER = struct.Struct(">BBHHBx")
 MOST = 65535  # octets of content in a record
-# What a server sends before the variables of request 1 but for their length, behind them, and behind a body.
-START = b"\1\1\0\1\0\10\0\0\0\1\1\0\0\0\0\0\1\4\0\1"
-MIDDLE = b"\1\4\0\1\0\0\0\0\1\5\0\1"
+# A request 1 that came whole: what is before its variables and between them and the body, each with the length and the
+# padding of what follows.
+START, MIDDLE = struct.Struct(">20sHH"), struct.Struct(">12sHH")
+WHOLE = (b"\1\1\0\1\0\10\0\0\0\1\1\0\0\0\0\0\1\4\0\1", 0, b"\1\4\0\1\0\0\0\0\1\5\0\1", 0)
 LAST = b"\1\5\0\1\0\0\0\0"
 GOOD_END = b"\1\6\0\1\0\0\0\0\1\3\0\1\0\10\0\0\0\0\0\0\0\0\0\0"  # behind its output
 
@@ -235,17 +236,14 @@ def _status(end: SystemExit) -> int:
 def _whole(octets: bytes) -> Request | None:
     """The request, if what came is all of one and nothing more: nearly each time."""
     try:
-        after = 24 + (octets[20] << 8) + octets[21]
-        if octets[22] or not (octets.startswith(START) and octets.startswith(MIDDLE, after)):
-            return None
-        if octets[after + 14] or octets[after + 15]:  # padding, and the last octet of the header
-            return None
-        last = after + 16 + (octets[after + 12] << 8) + octets[after + 13]
-        if octets[last:] != (LAST if last > after + 16 else b""):
-            return None
-    except IndexError:
+        start, params, padding = START.unpack_from(octets)
+        middle, body, more_padding = MIDDLE.unpack_from(octets, 24 + params)
+    except struct.error:  # too short
         return None
-    return Request(1, True, octets[24:after], octets[after + 16 : last])
+    last = 40 + params + body
+    if (start, padding, middle, more_padding) != WHOLE or octets[last:] != (LAST if body else b""):
+        return None
+    return Request(1, True, octets[24 : 24 + params], octets[40 + params : last])
 
 
 def _pairs(octets: bytes) -> dict[str, str]:
