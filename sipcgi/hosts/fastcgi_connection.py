@@ -12,7 +12,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING
 
 from sipcgi.hosts import fastcgi_records as records
-from sipcgi.hosts.fastcgi_records import Decoder, MalformedRecord, whole_output, whole_request
+from sipcgi.hosts.fastcgi_records import Decoder, MalformedRecord, plain_request, whole_output, whole_request
 from sipcgi.hosts.wire import GRACE
 from sipcgi.timerqueue import Timer
 
@@ -58,13 +58,16 @@ class Connection:
     # Asked by the place
 
     def begin(self, run: FastCgiRun) -> None:
-        number = 1
-        if self.requests:
-            number = next(number for number in range(1, records.MAX_REQUEST + 1) if number not in self.requests)
-        self.requests[number] = run
+        invocation, requests = run.invocation, self.requests
+        variables, stdin = invocation.environment, invocation.stdin
         run.where = self
-        invocation = run.invocation
-        self._send(whole_request(number, invocation.environment, invocation.stdin))
+        if not requests:
+            requests[1] = run
+            self._send(plain_request(variables, stdin) or whole_request(1, variables, stdin))
+            return
+        number = next(number for number in range(1, records.MAX_REQUEST + 1) if number not in requests)
+        requests[number] = run
+        self._send(whole_request(number, variables, stdin))
 
     def ask(self) -> None:
         """What the program can do."""

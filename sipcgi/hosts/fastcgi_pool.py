@@ -37,10 +37,13 @@ class Pool:
 
     def take(self, run: FastCgiRun) -> None:
         """Never waits, and no run ends from within."""
-        if self.line or not self._placed(run):
-            self.line[run] = None
-            run.waits(self)
-            self._fail_all_if_alone()
+        if not self.line:
+            places = self.places
+            if places[0].take(run) if len(places) == 1 else self._placed(run):
+                return
+        self.line[run] = None
+        run.waits(self)
+        self._fail_all_if_alone()
 
     def take_again(self, run: FastCgiRun) -> None:
         """One that had its turn is first in line."""
@@ -81,8 +84,6 @@ class Pool:
             place.close()
 
     def _placed(self, run: FastCgiRun) -> bool:
-        if len(self.places) == 1:
-            return self.places[0].take(run)
         return any(place.take(run) for place in sorted(self.places, key=Place.busy))
 
     def _fail_all_if_alone(self) -> None:

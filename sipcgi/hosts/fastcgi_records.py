@@ -57,17 +57,15 @@ def begin(request: int) -> bytes:
     return record(BEGIN_REQUEST, request, _BEGIN.pack(RESPONDER, KEEP_CONN))
 
 
+def whole_request(request: int, variables: dict[str, str], stdin: bytes) -> bytes:
+    """All records of a request in one piece, for one system call."""
+    return b"".join([begin(request), stream(PARAMS, request, pairs(variables)), stream(STDIN, request, stdin)])
+
+
 @compiled
 def plain_request(_variables: dict[str, str], _stdin: bytes) -> bytes | None:
     """What `whole_request` returns for request 1 if the compiled part takes it: short, and ASCII but for the body."""
     return None
-
-
-def whole_request(request: int, variables: dict[str, str], stdin: bytes) -> bytes:
-    """All records of a request in one piece, for one system call."""
-    if request == 1 and (made := plain_request(variables, stdin)) is not None:
-        return made
-    return b"".join([begin(request), stream(PARAMS, request, pairs(variables)), stream(STDIN, request, stdin)])
 
 
 def end(request: int, status: int = 0, protocol_status: int = REQUEST_COMPLETE) -> bytes:

@@ -43,23 +43,22 @@ BODIES = st.binary(max_size=300) | st.builds(bytes.__mul__, st.sampled_from([b"b
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.dictionaries(NAMES, VALUES, max_size=6), BODIES, st.sampled_from([1, 1, 2, 65535]))
-def test_requests_are_the_same(
-    pure: ModuleType, native: Any, variables: dict[str, str], body: bytes, number: int
-) -> None:
-    octets = pure.whole_request(number, variables, body)
-    assert records.whole_request(number, variables, body) == octets
-    if native.plain_request(variables, body) is None:
+@given(st.dictionaries(NAMES, VALUES, max_size=6), BODIES)
+def test_requests_are_the_same(native: Any, variables: dict[str, str], body: bytes) -> None:
+    found = native.plain_request(variables, body)
+    if found is None:
         long = len(records.pairs(variables)) > records.MAX_CONTENT or len(body) > records.MAX_CONTENT
         assert long or not variables or not "".join([*variables, *variables.values()]).isascii()
+    else:
+        assert found == records.whole_request(1, variables, body)
 
 
-def test_as_many_octets_as_a_record_holds(pure: ModuleType, native: Any) -> None:
+def test_as_many_octets_as_a_record_holds(native: Any) -> None:
     """With a length of one octet and one of four, and a name of one octet."""
     for size in (65528, 65529, 65530):
         variables = {"N": "v" * size}
+        assert native.plain_request(variables, b"") in (records.whole_request(1, variables, b""), None)
         assert (native.plain_request(variables, b"") is None) == (size > 65529)
-        assert records.whole_request(1, variables, b"") == pure.whole_request(1, variables, b"")
 
 
 def test_answers_are_the_same(pure: ModuleType, native: Any) -> None:
