@@ -158,6 +158,8 @@ static PyMethodDef functions[] = {
     {"forget_cgi_fields", native_forget_cgi_fields, METH_O, "Takes CGI- fields out."},
     FUNCTION(put_on_top, "Puts what a proxy adds to a request into its lists."),
     FUNCTION(plain_variables, "The environment of a script, None when it is not plain."),
+    FUNCTION(plain_request, "A request to a FastCGI program, None when it is not plain."),
+    {"whole_output", native_whole_output, METH_O, "What a FastCGI program printed, None when that is not all at a glance."},
     FUNCTION(spawn, "Starts a program as the leader of its own session: its process id."),
     FUNCTION(plain_start, "Opens what a run needs and orders its start; False when it is not plain."),
     FUNCTION(hear, "A record of reports, or how one run has ended plainly."),

@@ -152,6 +152,10 @@ PyObject *native_hear(PyObject *module, PyObject *const *arguments, Py_ssize_t c
 PyObject *native_spawn(PyObject *module, PyObject *const *arguments, Py_ssize_t count);
 PyObject *native_attend(PyObject *module, PyObject *const *arguments, Py_ssize_t count);
 
+/* fastcgi.c */
+PyObject *native_plain_request(PyObject *module, PyObject *const *arguments, Py_ssize_t count);
+PyObject *native_whole_output(PyObject *module, PyObject *answer);
+
 /* lazy.c, timers.c, steps.c */
 extern PyType_Spec lazy_spec, timer_spec, deadlines_spec, walker_spec, starter_spec;
 PyObject *start_timer(State *state, PyObject *deadlines, double delay, PyObject *callback, PyObject *arguments);
