@@ -53,6 +53,18 @@ our $asked;
     sub SCALAR   { scalar %$environment }
 }
 
+# A variable that was meant for the dynamic linker goes from the environment, and from where Linux shows it.
+if (($ENV{LD_BIND_NOW} // '') eq 'warm') {
+    delete $ENV{LD_BIND_NOW};
+    if (open my $stat, '<', '/proc/self/stat' and open my $memory, '+<:raw', '/proc/self/mem') {
+        my ($start, $end) = (split ' ', readline($stat) =~ s/.*\)//r)[47, 48];
+        sysseek $memory, $start, 0;
+        sysread $memory, my $variables, $end - $start;
+        my $found = index $variables // '', "LD_BIND_NOW=warm\0";
+        syswrite $memory, "\0" x 16 if $found >= 0 and sysseek $memory, $start + $found, 0;
+    }
+}
+
 my $folder = __FILE__ =~ s{/[^/]*\z}{}r;
 @INC = grep { $_ ne $folder } @INC;
 delete $INC{'perl.pm'};
