@@ -214,6 +214,9 @@ class ScriptDirectory:
         try:
             status = os.lstat(path)
             if os.path.dirname(path) != self.path or stat.S_ISLNK(status.st_mode):
+                if _leads_nowhere(path):
+                    target = os.path.realpath(path)
+                    return Problem(f"{self._name(path)} is missing: it is a link to {target}, where there is nothing")
                 outside = not os.path.realpath(path).startswith(os.path.join(os.path.realpath(self.path), ""))
                 if outside or not self._inside(path):
                     text = f"{path} is outside the scripts directory {self.path}: copy it there"
@@ -262,9 +265,11 @@ class ScriptDirectory:
         if not words:
             return [Problem(f"{name} names no interpreter after #!: begin it with #!/bin/sh")]
         if not os.path.isabs(words[0]):
-            return [Problem(f"{name} names {words[0]} after #!, without a path: write #!/usr/bin/env {words[0]}")]
+            program = words[0].rpartition("\\")[2].removesuffix(".exe")  # of who writes scripts with Windows
+            return [Problem(f"{name} names {words[0]} after #!, without a path: write #!/usr/bin/env {program}")]
         if not os.access(words[0], os.X_OK) or os.path.isdir(words[0]):
-            return [Problem(f"{name} begins with #!{words[0]}, which is not there: {_remedy(words[0])}")]
+            what = "is no program" if os.path.exists(words[0]) else "is not there"
+            return [Problem(f"{name} begins with #!{words[0]}, which {what}: {_remedy(words[0])}")]
         if os.path.basename(words[0]) == "env":
             asked = [word for word in words[1:] if not word.startswith("-") and "=" not in word]
             if asked and shutil.which(asked[0], path=self.search) is None:
@@ -294,6 +299,17 @@ def _state(path: str) -> tuple[int, ...]:
     except OSError:
         return ()
     return found.st_mode, found.st_ino, found.st_dev, found.st_uid, found.st_gid, found.st_ctime_ns
+
+
+def _leads_nowhere(path: str) -> bool:
+    """Whether it is a link to what is not there."""
+    try:
+        os.stat(path)
+    except FileNotFoundError:
+        return os.path.islink(path)
+    except OSError:
+        pass
+    return False
 
 
 def _size(path: str) -> int:

@@ -243,11 +243,13 @@ def test_links_within_the_folder_and_to_it(folder: Path) -> None:
 def test_a_found_script_that_cannot_be_started_is_an_error_and_no_absence(
     scripts: ScriptDirectory, folder: Path
 ) -> None:
-    (folder / "invite.sh").symlink_to("gone.sh")
-    path = scripts.find("invite")
-    assert path == str(folder / "invite.sh")
-    with pytest.raises(ScriptError, match=r"invite\.sh is missing"):
-        scripts.command(path)
+    for target in ("gone.sh", "/gone.sh"):
+        (folder / "invite.sh").unlink(missing_ok=True)
+        (folder / "invite.sh").symlink_to(target)
+        path = scripts.find("invite")
+        assert path == str(folder / "invite.sh")
+        with pytest.raises(ScriptError, match=r"invite\.sh is missing: it is a link to /.*gone\.sh, where"):
+            scripts.command(path)
 
 
 @pytest.mark.parametrize(
@@ -289,6 +291,18 @@ def test_a_found_script_that_cannot_be_started_is_an_error_and_no_absence(
             "#!/opt/x/bin/nosuch -w\n",
             0o755,
             "{name} begins with #!/opt/x/bin/nosuch, which is not there: install it, or correct the line",
+        ),
+        (
+            "block",
+            "#!/usr/bin\n",
+            0o755,
+            "{name} begins with #!/usr/bin, which is no program: install it, or correct the line",
+        ),
+        (
+            "block.pl",
+            "#!C:\\perl\\bin\\perl.exe\n",
+            0o755,
+            "{name} names C:\\perl\\bin\\perl.exe after #!, without a path: write #!/usr/bin/env perl",
         ),
         (
             "block",
