@@ -417,6 +417,18 @@ class TestBrokenScripts:
         assert len(server.lines(" script script=")) == 1
         assert "Traceback" not in server.log()
 
+    def test_a_folder_that_goes_lets_nobody_through(self, serve: Serve, phones: Phones) -> None:
+        """It was moved, or is not mounted any more; once it is there again, so are its scripts."""
+        server = serve({"invite.sh": DECLINE})
+        alice, bob = phones(server, "alice"), phones(server, "bob")
+        bob.register()
+        server.scripts.rename(server.folder / "moved")
+        alice.ack(invite := alice.invite(bob.aor), alice.expect("SIP/2.0 500"))
+        line = server.wait_for(" script script=invite ", f" call_id={invite['Call-ID']} ")
+        assert f"the scripts directory {server.scripts} cannot be read: No such file or directory" in line
+        (server.folder / "moved").rename(server.scripts)
+        refused(alice, "603")
+
     def test_standard_error_is_logged_line_by_line(self, serve: Serve, phones: Phones) -> None:
         text = 'print STDERR "one\\ntwo \\033[2Jthree\\xff\\n"; warn "four"; die "in the end"'
         server = serve({"invite.pl": f"#!/usr/bin/perl\n{text}\n"})
