@@ -57,6 +57,26 @@ class TestStart:
             process.stdout.read()
         assert process.returncode == 0
 
+    def test_without_standard_streams(self, tmp_path: Path) -> None:
+        """As some that start daemons do: no file of ours takes their place."""
+        (tmp_path / "cgi-bin").mkdir()
+        port = free_port()
+        command = f"exec {sys.executable} -m sipcgi --listen udp://127.0.0.1:{port} <&- >&- 2>&-"
+        with subprocess.Popen(["/bin/sh", "-c", command], cwd=tmp_path) as process, Phone(port, "alice") as alice:
+            answers = 0
+            for _ in range(40):  # until it listens, and then while the log is written
+                assert process.poll() is None
+                alice.request("OPTIONS", f"sip:127.0.0.1:{port}")
+                answers += alice.receive(0.3) is not None
+                time.sleep(0.3 if answers else 0)
+                if answers == 3:
+                    break
+            assert answers == 3
+            for descriptor in (0, 1, 2):
+                assert Path(f"/proc/{process.pid}/fd/{descriptor}").readlink() == Path("/dev/null")
+            process.terminate()
+        assert process.returncode == 0
+
     def test_options_override_the_file(self, tmp_path: Path) -> None:
         (tmp_path / "scripts").mkdir()
         (tmp_path / "conf").mkdir()
