@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from sipcgi import __version__
 from sipcgi.cgi.exec_style import exec_environment, exec_output
 from sipcgi.cgi.metavars import Occasion, TooLarge, environment
-from sipcgi.cgi.output import Output, check_output, exit_error, parse_output, signal_error
+from sipcgi.cgi.output import Output, exit_error, read_output, signal_error
 from sipcgi.cgi.routes import EXEC, Route
 from sipcgi.cgi.session import Session
 from sipcgi.engine.hearing import deaf
@@ -72,13 +72,15 @@ class Scripts:
 
     def terms(self, route: Route) -> Terms:
         """Of the next run. Raises ScriptError when the script cannot be started."""
-        name, resident = route.script, route.hosting.host == FASTCGI
-        startup = _RESIDENT if resident else self.directory.startup(name)
+        name = route.script
         known = self._terms.get(name)
-        if known is not None and known.route is route and known.startup is startup:
-            return known
-        # a resident program has its environment, and gets what its route says
-        common = route.environment if resident else self.server_environment | route.environment
+        if known is not None and known.route is route:
+            startup = known.startup
+            if startup is _RESIDENT or startup is self.directory.startup(name):
+                return known
+        startup, common = _RESIDENT, route.environment  # it has its own, and gets what its route says
+        if route.hosting.host != FASTCGI:
+            startup, common = self.directory.startup(name), self.server_environment | common
         invocation = partial(
             Invocation,
             name=name,
@@ -157,6 +159,7 @@ class CgiService:
     """The scripts of one transaction, each with a session of its own: what one takes no action for goes to the next."""
 
     run: Run | None = None
+    others: Sequence[Session] = ()
     refusable = False
     """Whether the request is new, so that it can be refused when there is too much to do."""
 
@@ -165,7 +168,6 @@ class CgiService:
         self.scripts = scripts
         self.context = context
         self.first = session = Session(route)
-        self.others: Sequence[Session] = ()
         if route.then:
             self.others = [Session(replace(route, script=name)) for name in route.then]
         context.token = core.ids.token()
@@ -237,14 +239,9 @@ class CgiService:
 
     def finished(self, turn: Turn, outcome: Outcome) -> Sequence[Action] | Pending:
         """What the script printed as actions, or what takes their place when it failed."""
+        if not outcome.complete:
+            return self.unfinished(turn, outcome)
         session = turn.session
-        if outcome.ended:
-            return []
-        if outcome.refused:  # whatever on_error says: overload opens no door
-            session.fail()
-            self.context.record.runs -= 1
-            refusal = self.core.overload.refusal(f"too many runs of {session.route.script}")
-            return [Reply(refusal.status, "", Edits([*refusal.headers])), *turn.before]
         try:
             output = self.printed(turn, outcome)
         except ScriptError as error:
@@ -258,17 +255,25 @@ class CgiService:
             caller.calls.cookies[session.route.script] = session.cookie
         return self.hand_on(turn, output.actions) if turn.later or turn.before else output.actions
 
+    def unfinished(self, turn: Turn, outcome: Outcome) -> Sequence[Action] | Pending:
+        """What takes the place of its actions."""
+        route = turn.session.route
+        if outcome.ended:
+            return []
+        if not outcome.refused:
+            return self.failed(turn, run_error(outcome, route, self.scripts.directory, turn.spoke), outcome)
+        turn.session.fail()  # whatever on_error says: overload opens no door
+        self.context.record.runs -= 1
+        refusal = self.core.overload.refusal(f"too many runs of {route.script}")
+        return [Reply(refusal.status, "", Edits([*refusal.headers])), *turn.before]
+
     def printed(self, turn: Turn, outcome: Outcome) -> Output:
         """Raises ScriptError."""
         route, context = turn.session.route, self.context
-        if not outcome.complete:
-            raise run_error(outcome, route, self.scripts.directory, turn.spoke)
         if route.style == EXEC:
             return exec_output(outcome.stdout, route.max_messages)
-        request, originate = context.request, route.originate
-        most = route.max_messages
-        printed = parse_output(outcome.stdout, method=request.method, max_messages=most, originate=originate)
-        output = check_output(printed, turn.event, request, context.answers)
+        most, originate = route.max_messages, route.originate
+        output = read_output(outcome.stdout, turn.event, context.request, context.answers, most, originate)
         if originate:
             for action in output.actions:
                 if type(action) is Originate:
