@@ -19,9 +19,9 @@ static int keep(PyObject **words, const char *const *names, int count)
     return 0;
 }
 
-static int add_type(PyObject *module, PyType_Spec *spec, PyTypeObject *base, PyTypeObject **kept)
+static int add_type(PyObject *module, PyType_Spec *spec, PyTypeObject **kept)
 {
-    PyObject *kind = PyType_FromModuleAndSpec(module, spec, (PyObject *)base);
+    PyObject *kind = PyType_FromModuleAndSpec(module, spec, NULL);
     if (kind == NULL)
         return -1;
     int failed = PyModule_AddType(module, (PyTypeObject *)kind);
@@ -32,11 +32,36 @@ static int add_type(PyObject *module, PyType_Spec *spec, PyTypeObject *base, PyT
     return failed;
 }
 
+static int add_derived(PyObject *module, PyType_Spec *spec, PyTypeObject *base, PyTypeObject **kept)
+{
+    PyObject *kind = PyType_FromModuleAndSpec(module, spec, (PyObject *)base);
+    int failed = kind == NULL || PyModule_AddType(module, (PyTypeObject *)kind) < 0;
+    if (kept != NULL)
+        *kept = (PyTypeObject *)Py_XNewRef(kind);
+    Py_XDECREF(kind);
+    return failed ? -1 : 0;
+}
+
 static PyObject *imported(const char *from, const char *name)
 {
     PyObject *module = PyImport_ImportModule(from), *found = module == NULL ? NULL : PyObject_GetAttrString(module, name);
     Py_XDECREF(module);
     return found;
+}
+
+/* What a message passes between the socket and its user. */
+static int add_way(PyObject *module, State *state)
+{
+    if ((state->perf_counter = imported("time", "perf_counter")) == NULL ||
+        (state->unreachable = imported("sipcgi.errors", "Unreachable")) == NULL ||
+        add_derived(module, &side_spec, state->walker, &state->side) < 0 ||
+        add_derived(module, &client_side_spec, state->side, NULL) < 0 ||
+        add_derived(module, &server_side_spec, state->side, NULL) < 0 || add_type(module, &by_peer_spec, NULL) < 0 ||
+        add_type(module, &matching_spec, NULL) < 0 || add_type(module, &arrivals_spec, NULL) < 0 ||
+        add_type(module, &sender_spec, NULL) < 0 || add_type(module, &datagrams_spec, NULL) < 0 ||
+        add_type(module, &waiting_spec, NULL) < 0 || add_type(module, &handling_spec, NULL) < 0)
+        return -1;
+    return 0;
 }
 
 static int execute(PyObject *module)
@@ -56,20 +81,17 @@ static int execute(PyObject *module)
         keep(state->field, field_names, FIELDS) < 0 || keep(state->method_word, method_names, METHODS) < 0 ||
         keep(state->transport_word, transport_names, TRANSPORTS) < 0)
         return -1;
-    if ((state->heappush = imported("heapq", "heappush")) == NULL ||
-        (state->heappop = imported("heapq", "heappop")) == NULL ||
-        (state->unreachable = imported("sipcgi.errors", "Unreachable")) == NULL ||
-        add_type(module, &fields_spec, NULL, &state->fields) < 0 || add_type(module, &lazy_spec, NULL, NULL) < 0 ||
-        add_type(module, &octets_spec, NULL, NULL) < 0 || add_type(module, &remembered_spec, NULL, NULL) < 0 ||
-        add_type(module, &timer_spec, NULL, &state->timer) < 0 ||
-        add_type(module, &deadlines_spec, NULL, &state->deadlines) < 0 ||
-        add_type(module, &walker_spec, NULL, &state->walker) < 0 ||
-        add_type(module, &side_spec, state->walker, &state->side) < 0 ||
-        add_type(module, &client_side_spec, state->side, NULL) < 0 ||
-        add_type(module, &server_side_spec, state->side, NULL) < 0 || add_type(module, &by_peer_spec, NULL, NULL) < 0 ||
-        add_type(module, &matching_spec, NULL, NULL) < 0 || add_type(module, &arrivals_spec, NULL, NULL) < 0 ||
-        add_type(module, &sender_spec, NULL, NULL) < 0 || add_type(module, &datagrams_spec, NULL, NULL) < 0 ||
-        (state->starter = (PyTypeObject *)PyType_FromModuleAndSpec(module, &starter_spec, NULL)) == NULL)
+    PyObject *heapq = PyImport_ImportModule("heapq");
+    if (heapq == NULL)
+        return -1;
+    state->heappush = PyObject_GetAttrString(heapq, "heappush");
+    state->heappop = PyObject_GetAttrString(heapq, "heappop");
+    Py_DECREF(heapq);
+    if (state->heappush == NULL || state->heappop == NULL || add_type(module, &fields_spec, &state->fields) < 0 || add_type(module, &lazy_spec, NULL) < 0 ||
+        add_type(module, &octets_spec, NULL) < 0 || add_type(module, &remembered_spec, NULL) < 0 ||
+        add_type(module, &timer_spec, &state->timer) < 0 || add_type(module, &deadlines_spec, &state->deadlines) < 0 ||
+        add_type(module, &walker_spec, &state->walker) < 0 ||
+        (state->starter = (PyTypeObject *)PyType_FromModuleAndSpec(module, &starter_spec, NULL)) == NULL || add_way(module, state) < 0)
         return -1;
     return PyModule_AddStringConstant(module, "SOURCES", SOURCES);
 }
@@ -80,6 +102,7 @@ static int traverse(PyObject *module, visitproc visit, void *arg)
     Py_VISIT(state->heappush);
     Py_VISIT(state->heappop);
     Py_VISIT(state->unreachable);
+    Py_VISIT(state->perf_counter);
     Py_VISIT(state->fields);
     Py_VISIT(state->timer);
     Py_VISIT(state->deadlines);
@@ -111,6 +134,7 @@ static int clear(PyObject *module)
     Py_CLEAR(state->heappush);
     Py_CLEAR(state->heappop);
     Py_CLEAR(state->unreachable);
+    Py_CLEAR(state->perf_counter);
     Py_CLEAR(state->fields);
     Py_CLEAR(state->timer);
     Py_CLEAR(state->deadlines);

@@ -20,9 +20,9 @@
     _(protocol) _(transport) _(host) _(port) _(params) _(sent_by) _(branch) _(rport) _(received) _(tag) _(lr) \
     _(scheme) _(user) _(password) _(address) _(_text) _(sip) _(sips) _(display) \
     _(names) _(lines) _(from_) _(to) _(maddr) _(bare) _(start_line) _(make) _(most) \
-    _(add) _(arrived) _(awaited) _(clients) _(datagram) _(discard) _(inputs) _(invite_client) _(invite_server) \
-    _(kinds) _(message) _(noninvite_client) _(noninvite_server) _(flow) _(not_sent) _(peers) _(raised) _(receive) _(responded) _(response) \
-    _(send) _(sendto) _(sent_bys) _(servers) _(socket) _(stream) _(_endpoints)
+    _(add) _(arrived) _(awaited) _(clients) _(datagram) _(discard) _(handle_several) _(handle) _(inputs) _(invite_client) _(invite_server) \
+    _(kinds) _(message) _(noninvite_client) _(noninvite_server) _(flow) _(next_deadline) _(not_sent) _(now) _(poll) _(peers) _(raised) _(receive) _(responded) _(response) \
+    _(send) _(sendto) _(sent_bys) _(servers) _(socket) _(stream) _(_endpoints) _(_handlers)
 
 enum { VIA, FROM, TO, CALL_ID, CSEQ, MAX_FORWARDS, CONTENT_LENGTH, FIELDS };
 
@@ -39,7 +39,7 @@ typedef struct {
     PyObject *method_word[METHODS];
     PyObject *transport_word[TRANSPORTS];
     PyObject *empty;                    /* () */
-    PyObject *heappush, *heappop, *unreachable;
+    PyObject *heappush, *heappop, *unreachable, *perf_counter;
     PyTypeObject *fields, *timer, *deadlines, *walker, *starter, *side;
 } State;
 
@@ -135,6 +135,9 @@ extern PyType_Spec side_spec, client_side_spec, server_side_spec, by_peer_spec, 
     datagrams_spec;
 PyObject *caught(PyObject *kind);
 PyObject *method(PyObject *name, PyObject *object, PyObject *one, PyObject *other);
+
+/* waiting.c */
+extern PyType_Spec waiting_spec, handling_spec;
 
 /* octets.c, remembered.c, key.c */
 extern PyType_Spec octets_spec, remembered_spec;
