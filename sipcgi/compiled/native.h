@@ -125,6 +125,7 @@ typedef struct {
     double interval;
 } Walker;
 
+int stop(PyObject **timer);
 PyObject *begin(Walker *walker, PyObject *arrow);
 PyObject *step(Walker *walker, PyObject *input, PyObject *message);
 int walker_traverse(Walker *self, visitproc visit, void *arg);
