@@ -2,10 +2,13 @@
 
 from typing import NamedTuple
 
+from sipcgi.compiled.quick import quick
+
 WEBSOCKETS = frozenset({"WS", "WSS"})
 """Transports by which a peer is reached over its own connection only (RFC 7118 5)."""
 
 
+@quick
 class HostPort(NamedTuple):
     """An IP address (IPv6 without brackets) and a port."""
 
@@ -16,6 +19,7 @@ class HostPort(NamedTuple):
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
+@quick
 class Flow(NamedTuple):
     """A way between one of our sockets and a peer (RFC 5626 section 3: flow).
 

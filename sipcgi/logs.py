@@ -8,9 +8,13 @@ printable are written like \\x1b or \\u202e.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import lru_cache
 from signal import Signals
 from time import gmtime, strftime
 
+from sipcgi.compiled import compiled
+from sipcgi.compiled.quick import quick
 from sipcgi.errors import ScriptError
 
 MAX_VALUE = 1024
@@ -26,35 +30,54 @@ MOST_TAKEN = 100
 """Lines in one go: about 1 ms."""
 
 
+@quick
+@dataclass(slots=True)
 class AccessRecord:
     """What happened in one server transaction. Times are in seconds, from the request's arrival."""
 
-    route = ""
+    method: str
+    from_: str
+    to: str
+    uri: str
+    source: str
+    """host:port of the peer."""
+    call_id: str
+    actions: list[str] = field(default_factory=list)
+    targets: list[str] = field(default_factory=list)
+    route: str = ""
     """`routes.2`, the name of the file (`invite.pl`) that its name triggered, `default`, `dialog`, or `generated`."""
-    script = ""
-    runs = 0
-    script_seconds = 0.0
+    script: str = ""
+    runs: int = 0
+    script_seconds: float = 0.0
     """Wall time of all runs."""
-    script_cpu = 0.0
+    script_cpu: float = 0.0
     """Processor time of all runs."""
-    script_peak_kib = 0
+    script_peak_kib: int = 0
     """Memory of the largest process of them."""
     status: int | None = None
     """Of the final response; None when there was none."""
     to_100: float | None = None
     to_180: float | None = None
     to_final: float | None = None
+    logged: float = 0.0
+    """When it was given to the log, since 1970."""
 
-    def __init__(self, method: str, from_: str, to: str, uri: str, source: str, call_id: str) -> None:
-        self.method = method
-        self.from_ = from_
-        self.to = to
-        self.uri = uri
-        self.source = source
-        """host:port of the peer."""
-        self.call_id = call_id
-        self.actions: list[str] = []
-        self.targets: list[str] = []
+    def line(self) -> str:
+        return (
+            f"{_stamp(self.logged)} access method={_value(self.method)} from={_value(self.from_)} to={_value(self.to)}"
+            f" uri={_value(self.uri)} source={_value(self.source)} call_id={_value(self.call_id)}"
+            f" route={_value(self.route)} script={_value(self.script)}"
+            f" runs={self.runs} script_seconds={self.script_seconds:.4f} script_cpu={self.script_cpu:.4f}"
+            f" script_peak_kib={self.script_peak_kib} actions={_several(self.actions)} targets={_several(self.targets)}"
+            f" status={'-' if self.status is None else self.status}"
+            f" to_100={_seconds(self.to_100)} to_180={_seconds(self.to_180)} to_final={_seconds(self.to_final)}\n"
+        )
+
+
+@compiled
+def line_of(entry: str | AccessRecord) -> str:
+    """An entry of the log as its line."""
+    return entry if isinstance(entry, str) else entry.line()
 
 
 class Log:
@@ -65,11 +88,10 @@ class Log:
         """Called when the first line comes into the empty log, so that its writer need not look in vain."""
         self._wall = wall
         self._most = most
-        self._lines: list[str | tuple[float, AccessRecord]] = []
-        self._size = 0
+        self._entries: list[str | AccessRecord] = []
+        self._room = -1
+        """Characters that may still come; negative, too, while there is no entry."""
         self._dropped = 0
-        self._second = -1
-        self._prefix = ""
 
     def info(self, text: str) -> None:
         self._add("info " + _text(text))
@@ -122,82 +144,56 @@ class Log:
 
     def access(self, record: AccessRecord) -> None:
         """The line of one transaction. It is made in `take`: of many in a row each costs a third of a single one."""
-        if self._has_room(ACCESS_SIZE):
-            self._lines.append((self._wall(), record))
+        if self._room < 0 and not self._has_room():
+            return
+        self._room -= ACCESS_SIZE
+        record.logged = self._wall()
+        self._entries.append(record)
 
     def take(self, most: int = MOST_TAKEN) -> bytes:
         """The next lines, at most so many, in UTF-8, each with its line feed; empty when none is left."""
         if self._dropped:
             dropped, self._dropped = self._dropped, 0
-            self._lines.append(f"{self._time()} warning {dropped} log lines dropped: more came than can be written\n")
-        taken, self._lines = self._lines[:most], self._lines[most:]
-        if not self._lines:
-            self._size = 0
-        return "".join([line if type(line) is str else self._access_line(*line) for line in taken]).encode()
+            text = f"warning {dropped} log lines dropped: more came than can be written"
+            self._entries.append(f"{_stamp(self._wall())} {text}\n")
+        taken, self._entries = self._entries[:most], self._entries[most:]
+        if not self._entries:
+            self._room = -1
+        return "".join(map(line_of, taken)).encode()
 
     def _add(self, line: str) -> None:
-        if self._has_room(STAMP_SIZE + len(line)):
-            self._lines.append(f"{self._time()} {line}\n")
+        if self._room < 0 and not self._has_room():
+            return
+        self._room -= STAMP_SIZE + len(line)
+        self._entries.append(f"{_stamp(self._wall())} {line}\n")
 
-    def _has_room(self, size: int) -> bool:
-        if self._size > self._most:
+    def _has_room(self) -> bool:
+        """What is to be done for the first entry, and for one too many."""
+        if self._entries:
             self._dropped += 1
             return False
-        if not self._size:
-            self.filled()
-        self._size += size
+        self._room = self._most
+        self.filled()
         return True
 
-    def _access_line(self, wall: float, record: AccessRecord) -> str:
-        return _access_line(self._stamp(wall), record)
 
-    def _time(self) -> str:
-        return self._stamp(self._wall())
-
-    def _stamp(self, wall: float) -> str:
-        """ISO 8601; all but the milliseconds is made once a second."""
-        milliseconds = round(wall * 1000)
-        second = milliseconds // 1000
-        if second != self._second:
-            self._second = second
-            self._prefix = strftime("%Y-%m-%dT%H:%M:%S.", gmtime(second))
-        return f"{self._prefix}{milliseconds - second * 1000:03d}Z"
+def _stamp(wall: float) -> str:
+    """ISO 8601; all but the milliseconds is made once a second."""
+    second, milliseconds = divmod(round(wall * 1000), 1000)
+    return f"{_second(second)}{milliseconds:03d}Z"
 
 
-def _access_line(time: str, r: AccessRecord) -> str:
-    if r.runs or r.script_seconds:
-        used = f"runs={r.runs} script_seconds={r.script_seconds:.4f} script_cpu={r.script_cpu:.4f}"
-        used += f" script_peak_kib={r.script_peak_kib}"
-    else:
-        used = "runs=0 script_seconds=0.0000 script_cpu=0.0000 script_peak_kib=0"
-    values = _values((r.method, r.from_, r.to, r.uri, r.source, r.call_id, r.route, r.script))
-    method, from_, to, uri, source, call_id, route, script = values
-    return (
-        f"{time} access method={method} from={from_} to={to} uri={uri} source={source} call_id={call_id}"
-        f" route={route} script={script} {used} actions={_several(r.actions)} targets={_several(r.targets)}"
-        f" status={'-' if r.status is None else r.status}"
-        f" to_100={_seconds(r.to_100)} to_180={_seconds(r.to_180)} to_final={_seconds(r.to_final)}\n"
-    )
-
-
-def _values(texts: tuple[str, ...]) -> list[str]:
-    """Each as `_value` says. Nearly always nothing is to be escaped, and a few searches through all of it tell so."""
-    joined = "".join(texts)
-    if len(joined) > MAX_VALUE or not joined.isprintable() or '"' in joined or "\\" in joined:
-        return [_value(text) for text in texts]
-    if " " in joined:
-        return [f'"{text}"' if " " in text else text or "-" for text in texts]
-    return [text or "-" for text in texts]
-
-
-def _is_bare(text: str) -> bool:
-    return text.isprintable() and " " not in text and '"' not in text and "\\" not in text
+@lru_cache(maxsize=1)
+def _second(second: int) -> str:
+    return strftime("%Y-%m-%dT%H:%M:%S.", gmtime(second))
 
 
 def _value(text: str) -> str:
     if not text:
         return "-"
-    return text if len(text) <= MAX_VALUE and _is_bare(text) else _quoted(text)
+    if len(text) > MAX_VALUE or " " in text or '"' in text or "\\" in text or not text.isprintable():
+        return _quoted(text)
+    return text
 
 
 def _quoted(text: str, most: int = MAX_VALUE) -> str:

@@ -8,10 +8,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from sipcgi.compiled.quick import quick
 from sipcgi.flow import Flow
 from sipcgi.sip.message import Request, Response
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Situation:
     """What a decision may want to know of the transaction at the moment of an event."""
@@ -25,6 +27,7 @@ class Situation:
 NOTHING_PENDING = Situation()
 
 
+@quick
 @dataclass(slots=True)
 class RequestReceived:
     """The initial request of a transaction."""
@@ -33,6 +36,7 @@ class RequestReceived:
     situation: Situation = NOTHING_PENDING
 
 
+@quick
 @dataclass(slots=True)
 class ResponseReceived:
     """A response to a relayed or generated request, received or, when `local`, of the server itself (RFC 3050 5.8)."""
@@ -51,6 +55,7 @@ class ResponseReceived:
     """Whether it answers a request that the service has generated, not a relayed one."""
 
 
+@quick
 @dataclass(slots=True)
 class TimerFired:
     """The time of a WakeAfter has come."""
@@ -58,6 +63,7 @@ class TimerFired:
     situation: Situation = NOTHING_PENDING
 
 
+@quick
 @dataclass(slots=True)
 class Cancelled:
     """The caller cancelled the initial request (RFC 3050 5.10)."""
@@ -66,6 +72,7 @@ class Cancelled:
     situation: Situation = NOTHING_PENDING
 
 
+@quick
 @dataclass(slots=True)
 class AckReceived:
     """The ACK of a 2xx that the service itself gave (RFC 3050 5.11.1); it may come another way than the INVITE."""
@@ -78,6 +85,7 @@ class AckReceived:
 Event = RequestReceived | ResponseReceived | TimerFired | Cancelled | AckReceived
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Edits:
     """Changes to the message that an action sends (RFC 3050 5.6.1.2, 5.6.2.2)."""
@@ -91,12 +99,16 @@ class Edits:
 
     def sets(self, name: str) -> bool:
         """Whether there is a field of that name, given in lower case."""
-        return bool(self.headers) and any(name == one.lower() for one, _ in self.headers)
+        for one, _ in self.headers:  # noqa: SIM110 of few, without a generator
+            if one.lower() == name:
+                return True
+        return False
 
 
 NO_EDITS = Edits()
 
 
+@quick
 @dataclass(slots=True)
 class Reply:
     """Answer the initial request (RFC 3050 5.6.1.1)."""
@@ -107,6 +119,7 @@ class Reply:
     line: int = 0
 
 
+@quick
 @dataclass(slots=True)
 class Relay:
     """Forward the initial request to `uri` (RFC 3050 5.6.1.2); several are parallel forking."""
@@ -119,6 +132,7 @@ class Relay:
     line: int = 0
 
 
+@quick
 @dataclass(slots=True)
 class ForwardResponse:
     """Send a response upstream (RFC 3050 5.6.1.3); `token` is one of a ResponseReceived, or "this"."""
@@ -128,6 +142,7 @@ class ForwardResponse:
     line: int = 0
 
 
+@quick
 @dataclass(slots=True)
 class WakeAfter:
     """Tell the service again after so many seconds, unless a message comes first (RFC 3050 3.6)."""
@@ -136,6 +151,7 @@ class WakeAfter:
     line: int = 0
 
 
+@quick
 @dataclass(slots=True)
 class Originate:
     """Send a request of our own (RFC 3050 3.1, 5.11.2), in the dialog of its token where there is one."""
@@ -158,12 +174,8 @@ Action = Reply | Relay | ForwardResponse | WakeAfter | Originate
 class Pending:
     """A decision that is still being made. Exactly one of `resolve` and `abandon` ends it."""
 
-    __slots__ = ("_abandon", "_actions", "_then")
-
-    def __init__(self, abandon: Callable[[], None] = lambda: None) -> None:
-        self._abandon = abandon
-        self._actions: Sequence[Action] | None = None
-        self._then: Callable[[Sequence[Action]], None] | None = None
+    _actions: Sequence[Action] | None = None
+    _then: Callable[[Sequence[Action]], None] | None = None
 
     def then(self, callback: Callable[[Sequence[Action]], None]) -> None:
         """Calls `callback` with the actions, at once when they are there already."""
@@ -181,7 +193,6 @@ class Pending:
     def abandon(self) -> None:
         """Nobody waits for it any more: what works on it is ended."""
         self._then = None
-        self._abandon()
 
 
 class Service(Protocol):
@@ -191,7 +202,7 @@ class Service(Protocol):
     """
 
     def wants(self, event: Event) -> bool:
-        """Whether `decide` is to be called for it (CGI-AGAIN lives behind this)."""
+        """Whether `decide` is to be called for what follows the request (CGI-AGAIN lives behind this)."""
 
     def listening(self) -> bool:
         """Whether any later event may be wanted."""

@@ -22,7 +22,7 @@ PACKAGES = {
 """By program, where the names differ."""
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def missing() -> Callable[[str], None]:
     """Ends the test for what is not there, with how to install it: it is skipped, but where CI is set, it fails."""
 

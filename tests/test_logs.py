@@ -1,11 +1,16 @@
 """The log: one line each, whatever comes; stamped, escaped, bounded."""
 
+import math
+import os
+from collections.abc import Callable
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sipcgi import compiled
 from sipcgi.errors import ScriptError
-from sipcgi.logs import MAX_TEXT, MAX_VALUE, AccessRecord, Log
+from sipcgi.logs import MAX_TEXT, MAX_VALUE, AccessRecord, Log, line_of
 
 STAMP = "2024-11-24T21:18:00.250Z"
 
@@ -197,3 +202,104 @@ def test_any_text_makes_one_printable_line(text: str) -> None:
     lines = log.take().decode().split("\n")
     assert len(lines) == 4
     assert all(line.isprintable() for line in lines)
+
+
+PLAIN = st.text(st.characters(min_codepoint=0x20, max_codepoint=0x7E), max_size=20)
+SEVERAL = st.lists(PLAIN, max_size=4)
+SECONDS = st.integers(0, 10**9 - 1).map(lambda number: number / 10000 + 0.00002)
+USUAL = {
+    **dict.fromkeys(("method", "from_", "to", "uri", "source", "call_id", "route", "script"), PLAIN),
+    **dict.fromkeys(("actions", "targets"), SEVERAL),
+    **dict.fromkeys(("runs", "script_peak_kib"), st.integers(0, 2**40)),
+    **dict.fromkeys(("script_seconds", "script_cpu"), SECONDS),
+    **dict.fromkeys(("to_100", "to_180", "to_final"), st.none() | SECONDS),
+    "status": st.none() | st.integers(100, 699),
+    "logged": st.floats(0, 4e9) | st.integers(0, 4 * 10**12).map(lambda number: number / 2000),
+}
+PIECES = st.sampled_from(
+    [*'a é" \\\t\x7f\x00\xa0\u202e\U000e0001\udcff', "\ud800", "\n", "x" * 300, " " * 512, '"' * 1023]
+)
+ODD_TEXT = st.lists(PIECES, max_size=6).map("".join)
+ODD_NUMBER = st.integers() | st.booleans() | st.sampled_from([2**63 - 1, 2**63, -1, -(2**63), 10**100])
+ODD_SECONDS = (
+    st.floats()
+    | st.floats(0, 2e5)
+    | st.integers(0, 2**31).map(lambda number: number / 20000)
+    | st.integers(-5, 10**20)
+    | st.sampled_from([-0.0, 1e308, math.nan, math.inf, -math.inf])
+)
+ODD = {
+    str: ODD_TEXT,
+    list: st.lists(ODD_TEXT, max_size=4) | st.lists(PLAIN, max_size=3).map(tuple),
+    int: ODD_NUMBER,
+    float: ODD_SECONDS,
+}
+
+
+class Asked(AccessRecord):
+    """One whose line pure Python makes."""
+
+    asked = 0
+
+    def line(self) -> str:
+        self.asked += 1
+        return super().line()
+
+
+@pytest.fixture(scope="module")
+def native(missing: Callable[[str], None]) -> Callable[[AccessRecord], str]:
+    if os.environ.get("SIPCGI_PURE"):
+        pytest.skip("SIPCGI_PURE is set: there is nothing to compare")
+    if compiled.native is None:
+        missing(f"the compiled part: {compiled.reason}")
+    assert line_of is compiled.native.line_of
+    return compiled.native.line_of
+
+
+def asked(values: dict[str, object]) -> Asked:
+    made = Asked("", "", "", "", "", "")
+    for name, value in values.items():
+        setattr(made, name, value)
+    return made
+
+
+@given(st.fixed_dictionaries(USUAL))
+def test_a_usual_line_is_made_without_python_and_is_the_same(
+    native: Callable[[AccessRecord], str], values: dict[str, object]
+) -> None:
+    made = asked(values)
+    line = native(made)
+    assert made.asked == 0
+    assert line == made.line()
+
+
+@given(
+    st.fixed_dictionaries(USUAL),
+    st.lists(st.sampled_from(sorted(USUAL)), min_size=1, max_size=3, unique=True),
+    st.data(),
+)
+def test_an_odd_value_makes_the_same_line(
+    native: Callable[[AccessRecord], str], values: dict[str, object], names: list[str], data: st.DataObject
+) -> None:
+    for name in names:
+        kind = float if name.startswith("to_") else int if name == "status" else type(values[name])
+        values[name] = data.draw(st.floats(0, 2e11) if name == "logged" else ODD[kind], name)
+    made = asked(values)
+    assert native(made) == made.line()
+
+
+def test_a_line_is_a_text_or_that_of_a_record(native: Callable[[object], str]) -> None:
+    assert native("a line\n") == "a line\n"
+    for odd in (None, 1, b"octets", asked({"status": "200", "to_100": "soon"})):
+        with pytest.raises((AttributeError, ValueError)):
+            native(odd)
+    with pytest.raises(TypeError):
+        native(asked({"script_seconds": None}))
+    with pytest.raises(TypeError):
+        native(asked({"targets": ["a", 1]}))
+
+
+@pytest.mark.parametrize("wall", [-1.5, 0.0005, 0.0015, 59.9995, 86399.9999, 253402300799.9989])
+def test_a_time_is_rounded_alike(native: Callable[[AccessRecord], str], wall: float) -> None:
+    made = asked({"logged": wall})
+    assert native(made) == made.line()

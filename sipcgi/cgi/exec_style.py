@@ -19,7 +19,8 @@ ONE_A_LINE = "one URI a line, like sip:bob@example.com; messages for people belo
 
 
 def exec_environment(occasion: Occasion) -> Environment:
-    """SIP_HF_ and the name of each field, and what is told of the request beside them. Raises TooLarge."""
+    """SIP_HF_ and the name of each field, what is told of the request beside them, and on standard input the whole
+    message. Raises TooLarge."""
     request = _shown(occasion)
     fields, dropped = protocol_variables(request.headers, ",")
     variables = {f"SIP_HF_{name.removeprefix('SIP_')}": value for name, value in fields.items()}
@@ -33,12 +34,7 @@ def exec_environment(occasion: Occasion) -> Environment:
     variables["SIP_TID"] = occasion.transaction
     variables["SIP_DID"] = request.to.tag or ""
     check_size(variables)
-    return Environment(variables, dropped)
-
-
-def exec_input(occasion: Occasion) -> bytes:
-    """What the script reads on standard input: the whole message."""
-    return bytes(_shown(occasion))
+    return Environment(variables, dropped, bytes(request))
 
 
 def _shown(occasion: Occasion) -> Request:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import lru_cache
 
+from sipcgi.compiled import compiled
+from sipcgi.compiled.quick import quick
 from sipcgi.flow import Flow
 from sipcgi.service import AckReceived, Cancelled, Event, RequestReceived, ResponseReceived, TimerFired
 from sipcgi.sip.headers import Headers
@@ -31,6 +34,7 @@ class TooLarge(Exception):
         """"" for all of them together."""
 
 
+@quick
 @dataclass(slots=True)
 class Occasion:
     """One run of a script, and all that it may know."""
@@ -54,42 +58,107 @@ class Occasion:
     pass_authorization: bool = False
 
 
+@quick
 @dataclass(slots=True)
 class Environment:
-    """The variables, and the names of the header fields that had to give way to others."""
+    """What a script finds: the variables, and its standard input (RFC 3050 5.5.2).
+
+    `dropped` are the names of the header fields that had to give way to others.
+    """
 
     variables: dict[str, str]
-    dropped: list[str] = field(default_factory=list)
-
-
-def body(event: Event) -> bytes:
-    """What the script reads on standard input (RFC 3050 5.5.2)."""
-    if isinstance(event, ResponseReceived):
-        return event.response.body
-    return b"" if isinstance(event, TimerFired) else event.request.body
+    dropped: list[str]
+    stdin: bytes
 
 
 def environment(occasion: Occasion) -> Environment:
-    """The metavariables for one run. Raises TooLarge."""
-    event = occasion.event
+    """The metavariables for one run, and the body of the message at hand. Raises TooLarge."""
+    event, initial = occasion.event, occasion.initial
     message: Message
-    if isinstance(event, ResponseReceived):
-        message = event.response
+    happened: dict[str, str | int]
+    if isinstance(event, RequestReceived):
+        message = request = event.request
+        stdin, request_token, way = request.body, occasion.request_token, _way(occasion.flow)
+        happened = {"SIPCGI_EVENT": "request", "REQUEST_METHOD": request.method, "REQUEST_URI": request.uri}
     else:
-        message = occasion.initial if isinstance(event, TimerFired) else event.request
+        message, stdin, request_token, way, happened = _later(event, occasion)
+    # RFC 3050 5.5.1: undefined, as None says here, is not the same as empty. AUTH_TYPE and REMOTE_USER are never
+    # defined: the server itself has not checked anybody's credentials (5.5.1.1, 5.5.1.10)
+    known: dict[str, str | int | None] = {
+        "GATEWAY_INTERFACE": "SIP-CGI/1.1",
+        "SERVER_NAME": occasion.server_name,
+        "SERVER_PROTOCOL": "SIP/2.0",
+        "SERVER_SOFTWARE": occasion.software,
+        "SIPCGI_TRANSACTION": occasion.transaction,
+        "SIPCGI_METHOD": initial.method,
+        "SIPCGI_URI": initial.uri,
+        "SIPCGI_RUN": occasion.run,
+        "SIPCGI_ELAPSED_MS": occasion.elapsed_ms,
+        "SIPCGI_PENDING": event.situation.pending,
+        "SIPCGI_BEST": event.situation.best,
+        "SCRIPT_COOKIE": occasion.cookie,
+        "REGISTRATIONS": occasion.registrations,
+    }
+    known |= happened
+    known["REQUEST_TOKEN"] = request_token
+    known |= way
+    if stdin:  # RFC 3050 5.5.1.2, 5.5.1.3
+        known["CONTENT_LENGTH"] = len(stdin)
+        known["CONTENT_TYPE"] = message.headers.get("content-type")
+    variables = plain_variables(message.headers, known, occasion.pass_authorization, MAX_VARIABLE // 4)
+    if variables is not None:
+        return Environment(variables, [], stdin)
     variables, dropped = protocol_variables(message.headers)
     if not occasion.pass_authorization:  # RFC 3050 7.3
         variables.pop("SIP_AUTHORIZATION", None)
         variables.pop("SIP_PROXY_AUTHORIZATION", None)
-    _server_variables(variables, occasion)
-    _event_variables(variables, occasion)
-    if message.body and not isinstance(event, TimerFired):  # RFC 3050 5.5.1.2, 5.5.1.3
-        variables["CONTENT_LENGTH"] = str(len(message.body))
-        kind = message.headers.get("content-type")
-        if kind is not None:
-            variables["CONTENT_TYPE"] = kind
+    variables |= {name: f"{value}" for name, value in known.items() if value is not None}
     check_size(variables)
-    return Environment(variables, dropped)
+    return Environment(variables, dropped, stdin)
+
+
+@compiled
+def plain_variables(
+    _headers: Headers, _known: Mapping[str, str | int | None], _pass_authorization: bool, _most: int
+) -> dict[str, str] | None:
+    """All of them, if the compiled part takes them: each field is the only one of its variable, and they have no more
+    than `_most` characters."""
+    return None
+
+
+def _later(
+    event: ResponseReceived | TimerFired | Cancelled | AckReceived, occasion: Occasion
+) -> tuple[Message, bytes, str | None, dict[str, str | int], dict[str, str | int]]:
+    """After the request: the message at hand and its body, the dialog, by which way it came, and what has happened."""
+    flow, request_token = occasion.flow, occasion.request_token
+    if isinstance(event, ResponseReceived):
+        response, local = event.response, event.local
+        happened: dict[str, str | int] = {
+            "SIPCGI_EVENT": "timeout" if local and response.status == 408 else "response",
+            "RESPONSE_STATUS": response.status,
+            "RESPONSE_REASON": response.reason,
+            "RESPONSE_TOKEN": event.token,
+            "SIPCGI_TARGET": event.target,
+        }
+        return response, response.body, event.request_token, _way(event.flow or flow, local), happened
+    if isinstance(event, TimerFired):
+        return occasion.initial, b"", request_token, _way(flow), {"SIPCGI_EVENT": "timer"}
+    name = "cancel"
+    if isinstance(event, AckReceived):
+        name, flow = "ack", event.flow
+    request = event.request
+    happened = {"SIPCGI_EVENT": name, "REQUEST_METHOD": request.method, "REQUEST_URI": request.uri}
+    return request, request.body, request_token, _way(flow), happened
+
+
+@lru_cache(maxsize=256)
+def _way(flow: Flow, local: bool = False) -> dict[str, str | int]:
+    """On which of our ports the message was received (RFC 3050 5.5.1.19), and from whom."""
+    transport, ours, remote, _ = flow
+    way: dict[str, str | int] = {"SERVER_PORT": ours.port, "SERVER_TRANSPORT": transport.lower()}
+    if local:  # RFC 3050 5.5.1.7: the loopback address for locally-generated responses
+        return way | {"REMOTE_ADDR": "::1" if ":" in remote.host else "127.0.0.1"}
+    return way | {"REMOTE_ADDR": remote.host, "REMOTE_PORT": remote.port}
 
 
 def protocol_variables(headers: Headers, separator: str = ", ") -> tuple[dict[str, str], list[str]]:
@@ -130,12 +199,6 @@ def _merged(names: list[str], values: list[str], separator: str) -> tuple[dict[s
     return variables, list(dict.fromkeys(dropped))
 
 
-def forget_cgi_fields(headers: Headers) -> None:
-    """Takes CGI- fields out of what came from the network: they are the server's and the script's alone."""
-    if "cgi-" in "".join(headers.names):  # one search for all of them: this is asked of every message
-        headers.remove(*[name for name in headers.names if name[:4] == "cgi-"])
-
-
 @lru_cache(maxsize=1024)
 def _variable(name: str) -> str:
     """The variable of a field's canonical name; "" for CGI- fields, which never come from the network."""
@@ -145,71 +208,6 @@ def _variable(name: str) -> str:
 def _is_dashed(name: str) -> bool:
     """Whether the name has nothing but letters, digits and "-"."""
     return name.replace("-", "x").isalnum()
-
-
-def _server_variables(variables: dict[str, str], occasion: Occasion) -> None:
-    """What is defined in every run."""
-    initial, situation = occasion.initial, occasion.event.situation
-    variables |= {
-        "GATEWAY_INTERFACE": "SIP-CGI/1.1",
-        "SERVER_NAME": occasion.server_name,
-        "SERVER_PROTOCOL": "SIP/2.0",
-        "SERVER_SOFTWARE": occasion.software,
-        "SIPCGI_TRANSACTION": occasion.transaction,
-        "SIPCGI_METHOD": initial.method,
-        "SIPCGI_URI": initial.uri,
-        "SIPCGI_RUN": str(occasion.run),
-        "SIPCGI_ELAPSED_MS": str(occasion.elapsed_ms),
-        "SIPCGI_PENDING": str(situation.pending),
-    }
-    if situation.best is not None:
-        variables["SIPCGI_BEST"] = str(situation.best)
-    # RFC 3050 5.5.1: undefined is not the same as empty. AUTH_TYPE and REMOTE_USER are never defined: the server itself
-    # has not checked anybody's credentials (5.5.1.1, 5.5.1.10)
-    if occasion.cookie is not None:
-        variables["SCRIPT_COOKIE"] = occasion.cookie
-    if occasion.registrations is not None:
-        variables["REGISTRATIONS"] = occasion.registrations
-
-
-def _event_variables(variables: dict[str, str], occasion: Occasion) -> None:
-    """What differs between requests, responses and timers."""
-    event, flow, request_token = occasion.event, occasion.flow, occasion.request_token
-    local = False
-    if isinstance(event, ResponseReceived):
-        local, flow, request_token = event.local, event.flow or flow, event.request_token
-        variables |= {
-            "SIPCGI_EVENT": "timeout" if local and event.response.status == 408 else "response",
-            "RESPONSE_STATUS": str(event.response.status),
-            "RESPONSE_REASON": event.response.reason,
-            "RESPONSE_TOKEN": event.token,
-            "SIPCGI_TARGET": event.target,
-        }
-    else:
-        variables["SIPCGI_EVENT"] = _EVENT_NAMES[type(event)]
-        if isinstance(event, AckReceived):
-            flow = event.flow
-        if not isinstance(event, TimerFired):
-            variables["REQUEST_METHOD"] = event.request.method
-            variables["REQUEST_URI"] = event.request.uri
-    if request_token is not None:
-        variables["REQUEST_TOKEN"] = request_token
-    transport, ours, remote, _ = flow
-    variables["SERVER_PORT"] = str(ours.port)  # RFC 3050 5.5.1.19: on which this message was received
-    variables["SERVER_TRANSPORT"] = transport.lower()
-    if local:  # RFC 3050 5.5.1.7: the loopback address for locally-generated responses
-        variables["REMOTE_ADDR"] = "::1" if ":" in remote.host else "127.0.0.1"
-    else:
-        variables["REMOTE_ADDR"] = remote.host
-        variables["REMOTE_PORT"] = str(remote.port)
-
-
-_EVENT_NAMES: dict[type[Event], str] = {
-    RequestReceived: "request",
-    TimerFired: "timer",
-    Cancelled: "cancel",
-    AckReceived: "ack",
-}
 
 
 def check_size(variables: dict[str, str]) -> None:

@@ -14,18 +14,18 @@ class Session:
     names several has a session of its own.
     """
 
-    __slots__ = ("_last", "_running", "_timed", "again", "cookie", "route", "run")
+    cookie: str | None = None
+    run = 0
+    """Of the last run, from 1; 0 before the first."""
+    again = False
+    """Whether the script asked to be run at the next message."""
+    listening = False
+    """Whether any later event may be wanted. A script that never had its turn will not have one."""
+    _timed = False
+    _last = False
 
     def __init__(self, route: Route) -> None:
         self.route = route
-        self.cookie: str | None = None
-        self.run = 0
-        """Of the last run, from 1; 0 before the first."""
-        self.again = False
-        """Whether the script asked to be run at the next message."""
-        self._running = False
-        self._timed = False
-        self._last = False
 
     def wants(self, event: Event) -> bool:
         """Whether the script is to be run for it.
@@ -41,31 +41,25 @@ class Session:
             return False
         return self.again and (self._timed or not isinstance(event, TimerFired))
 
-    def listening(self) -> bool:
-        """Whether any later event may be wanted. A script that never had its turn will not have one."""
-        return not self._last and self.run > 0 and (self.again or self._running)
-
     def begin(self, event: Event) -> int:
         """A run begins, and its number; it uses up what the run before asked for. The one for a CANCEL is the last."""
-        self.run += 1
+        self.run = run = self.run + 1
         self.again = False
-        self._running = True
         if isinstance(event, Cancelled):
             self._last = True
-        return self.run
+        self.listening = not self._last
+        return run
 
     def take(self, output: Output) -> None:
         """A run ended well. What one for a CANCEL, or one after a failure (`on_error`), asks for does not count."""
-        self._running = False
         if self._last:
             return
-        self.again = output.again
-        self._timed = self.again and any(isinstance(action, WakeAfter) for action in output.actions)
+        self.again = self.listening = again = output.again
+        self._timed = again and any(isinstance(action, WakeAfter) for action in output.actions)
         if output.cookie is not None:
             self.cookie = output.cookie
 
     def fail(self) -> None:
         """A run failed: the script is not called again in this transaction."""
-        self._running = False
-        self.again = False
+        self.again = self.listening = False
         self._last = True

@@ -1,7 +1,8 @@
 /* The start of a plain run (hosts/launcher.py): what posix_spawn does there, but out of the texts of the order as they are,
-   and without looking at the limit of descriptors for each of them. */
+   and without looking at the limit of descriptors for each of them. Who calls it has all signals blocked and ignores none:
+   the 64 system calls that make sure of it would cost as much as all others of a start. */
 
-#include "native.h"
+#include "wire.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -10,21 +11,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define MOST_DESCRIPTORS 8
-
-typedef struct {
-    const char *directory;
-    char **argv, **environment;
-    int count, ours[MOST_DESCRIPTORS], numbers[MOST_DESCRIPTORS];
-    unsigned long long mark;
-} Start;
-
 /* What the child does before its program. It shares our memory meanwhile: no allocation, nothing of Python. */
 static int become(const Start *start)
 {
-    struct sigaction handling = {.sa_handler = SIG_DFL};
-    for (int number = 1; number < NSIG; number++)
-        sigaction(number, &handling, NULL); /* some cannot be set, and need not be */
     if (setsid() < 0 || chdir(start->directory) < 0) /* RFC 3050 6.1 */
         return errno;
     for (int at = 0; at < start->count; at++) {
@@ -45,10 +34,7 @@ static int become(const Start *start)
 /* The process, or -1 with errno. The parent goes on when the program runs, or when there will be none. */
 static __attribute__((noinline)) pid_t born(const Start *start)
 {
-    sigset_t all, before;
     volatile int error = 0;
-    sigfillset(&all);
-    sigprocmask(SIG_SETMASK, &all, &before);
     pid_t process = vfork();
     if (process == 0) {
         error = become(start);
@@ -56,7 +42,6 @@ static __attribute__((noinline)) pid_t born(const Start *start)
     }
     if (process < 0)
         error = errno;
-    sigprocmask(SIG_SETMASK, &before, NULL);
     if (error == 0)
         return process;
     while (process > 0 && waitpid(process, NULL, 0) < 0 && errno == EINTR)
@@ -99,7 +84,7 @@ static int lay_out(Start *start, char *texts, Py_ssize_t arguments, Py_ssize_t v
 /* `descriptors` are pairs: ours, and the number in the child. */
 static int take_descriptors(Start *start, PyObject *descriptors)
 {
-    if (!PyList_CheckExact(descriptors) || PyList_GET_SIZE(descriptors) > MOST_DESCRIPTORS) {
+    if (!PyList_CheckExact(descriptors) || PyList_GET_SIZE(descriptors) > MAX_DESCRIPTORS) {
         PyErr_SetString(PyExc_TypeError, "descriptors are a list of few pairs");
         return 0;
     }
@@ -114,6 +99,29 @@ static int take_descriptors(Start *start, PyObject *descriptors)
     return 1;
 }
 
+/* The process; or -1, with an exception, or with errno and none. Behind the texts is one more NUL. */
+pid_t spawned(Start *start, char *texts, Py_ssize_t size, Py_ssize_t arguments)
+{
+    Py_ssize_t count = 1;
+    for (const char *at = texts; (at = memchr(at, '\0', texts + size - at)) != NULL; at++)
+        count++;
+    if (arguments < 1 || arguments > count - 1 || (count - 1 - arguments) % 2 != 0) {
+        PyErr_SetString(PyExc_ValueError, "no order to start a program");
+        return -1;
+    }
+    Py_ssize_t variables = (count - 1 - arguments) / 2;
+    char **room = PyMem_Malloc((size_t)(arguments + variables + 2) * sizeof(char *) + (size_t)size + 1);
+    if (room == NULL) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    pid_t process = lay_out(start, texts, arguments, variables, room) ? born(start) : -1;
+    int error = errno;
+    PyMem_Free(room);
+    errno = error;
+    return process;
+}
+
 PyObject *native_spawn(PyObject *module, PyObject *const *arguments, Py_ssize_t count)
 {
     Start start;
@@ -122,25 +130,11 @@ PyObject *native_spawn(PyObject *module, PyObject *const *arguments, Py_ssize_t 
         PyErr_SetString(PyExc_TypeError, "spawn() takes texts, the number of arguments, descriptors and a mark");
         return NULL;
     }
-    Py_ssize_t size = PyBytes_GET_SIZE(arguments[0]), argv = PyLong_AsSsize_t(arguments[1]), texts = 1;
+    Py_ssize_t argv = PyLong_AsSsize_t(arguments[1]);
     start.mark = PyLong_AsUnsignedLongLong(arguments[3]);
     if (PyErr_Occurred() || !take_descriptors(&start, arguments[2]))
         return NULL;
-    char *first = PyBytes_AS_STRING(arguments[0]); /* and behind it all is one more NUL */
-    for (const char *at = first; (at = memchr(at, '\0', first + size - at)) != NULL; at++)
-        texts++;
-    if (argv < 1 || argv > texts - 1 || (texts - 1 - argv) % 2 != 0) {
-        PyErr_SetString(PyExc_ValueError, "no order to start a program");
-        return NULL;
-    }
-    Py_ssize_t variables = (texts - 1 - argv) / 2;
-    char **room = PyMem_Malloc((size_t)(argv + variables + 2) * sizeof(char *) + (size_t)size + 1);
-    if (room == NULL)
-        return PyErr_NoMemory();
-    pid_t process = lay_out(&start, first, argv, variables, room) ? born(&start) : -1;
-    int error = errno;
-    PyMem_Free(room);
-    errno = error;
+    pid_t process = spawned(&start, PyBytes_AS_STRING(arguments[0]), PyBytes_GET_SIZE(arguments[0]), argv);
     if (process > 0)
         return PyLong_FromLong(process);
     return PyErr_Occurred() ? NULL : PyErr_SetFromErrno(PyExc_OSError);

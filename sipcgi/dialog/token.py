@@ -9,6 +9,7 @@ from hashlib import blake2s
 from hmac import compare_digest
 from typing import NamedTuple
 
+from sipcgi.compiled import compiled
 from sipcgi.dialog.flow_text import flow_text, read_flow
 from sipcgi.flow import Flow
 
@@ -31,13 +32,14 @@ NO_FLOWS = Sides()
 class TokenKey:
     """Makes and checks tokens with a secret of 16 to 32 octets (ValueError for any other length)."""
 
-    __slots__ = ("_dialog", "_flows", "_own", "_path")
+    __slots__ = ("_flows", "_own", "_path", "dialog")
 
     def __init__(self, key: bytes) -> None:
         if not _LEAST_KEY <= len(key) <= blake2s.MAX_KEY_SIZE:
             raise ValueError(f"a token key has {_LEAST_KEY} to {blake2s.MAX_KEY_SIZE} octets, not {len(key)}")
         # By their persons no token can be taken for one of another kind
-        self._dialog = blake2s(key=key, digest_size=_OCTETS, person=b"route")
+        self.dialog = blake2s(key=key, digest_size=_OCTETS, person=b"route")
+        """For tokens without a flow."""
         self._flows = blake2s(key=key, digest_size=_OCTETS, person=b"flows")
         self._path = blake2s(key=key, digest_size=_OCTETS, person=b"path")
         self._own = blake2s(key=key, digest_size=_OCTETS, person=b"own")
@@ -51,21 +53,14 @@ class TokenKey:
         client of RFC 2543 that has none.
         """
         if sides is NO_FLOWS or sides == NO_FLOWS:
-            return self._mint(call_id, tag)
+            return keyed_digits(self.dialog, call_id, tag)
         texts = ["" if flow is None else flow_text(flow) for flow in sides]
         flows = ".".join(texts)
         return f"{self._mint(call_id, tag, flows)}.{flows}"
 
-    def _mint(self, call_id: str, tag: str, flows: str = "") -> str:
-        # The lengths keep apart what would read the same when joined. No text fails to be encoded like this.
-        if flows:
-            digest = self._flows.copy()
-            text = f"{len(call_id)}:{call_id}{len(tag)}:{tag}{flows}"
-        else:
-            digest = self._dialog.copy()
-            text = f"{len(call_id)}:{call_id}{tag}"
-        digest.update(text.encode("utf-8", "surrogatepass"))
-        return digest.hexdigest()
+    def _mint(self, call_id: str, tag: str, flows: str) -> str:
+        # The lengths keep apart what would read the same when joined
+        return keyed_digits(self._flows, call_id, f"{len(tag)}:{tag}{flows}")
 
     def valid(self, token: str, call_id: str, from_tag: str, to_tag: str) -> bool:
         """Whether the token is of a dialog that the owner of either tag initiated.
@@ -74,9 +69,12 @@ class TokenKey:
         about, and the answer takes the same time for all wrong tokens of the right length.
         """
         given, _, flows = token.partition(".")
-        return given.isascii() and (
-            compare_digest(given, self._mint(call_id, from_tag, flows))
-            or compare_digest(given, self._mint(call_id, to_tag, flows))
+        if not given.isascii():
+            return False
+        if flows:
+            return any(compare_digest(given, self._mint(call_id, tag, flows)) for tag in (from_tag, to_tag))
+        return compare_digest(given, keyed_digits(self.dialog, call_id, from_tag)) or compare_digest(
+            given, keyed_digits(self.dialog, call_id, to_tag)
         )
 
     def flow(self, token: str, call_id: str, from_tag: str) -> Flow | None:
@@ -95,9 +93,7 @@ class TokenKey:
 
     def mark(self, call_id: str, tag: str) -> str:
         """What tells, when it comes back, that we have made a request of that Call-ID and From tag ourselves."""
-        digest = self._own.copy()
-        digest.update(f"{len(call_id)}:{call_id}{tag}".encode("utf-8", "surrogatepass"))
-        return digest.hexdigest()
+        return keyed_digits(self._own, call_id, tag)
 
     def marks(self, branch: str, call_id: str, tag: str) -> bool:
         """Whether a branch ends with that mark."""
@@ -126,6 +122,14 @@ class TokenKey:
         digest = self._path.copy()
         digest.update(text.encode("utf-8", "surrogatepass"))
         return digest.hexdigest()
+
+
+@compiled
+def keyed_digits(hasher: blake2s, call_id: str, tag: str) -> str:
+    """Hexadecimal digits over both. The length keeps apart what would read the same when joined."""
+    digest = hasher.copy()
+    digest.update(f"{len(call_id)}:{call_id}{tag}".encode("utf-8", "surrogatepass"))  # which no text fails
+    return digest.hexdigest()
 
 
 def _same(given: str, made: str) -> bool:

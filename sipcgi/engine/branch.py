@@ -9,7 +9,6 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
-from sipcgi.cgi.metavars import forget_cgi_fields
 from sipcgi.engine.departure import depart, set_out
 from sipcgi.engine.large import MOST_OCTETS
 from sipcgi.engine.reachable import needs_flow
@@ -22,6 +21,7 @@ from sipcgi.proxy.responses import upstream
 from sipcgi.proxy.route import next_hop
 from sipcgi.service import Edits
 from sipcgi.sip.message import Request, Response
+from sipcgi.sip.splice import forget_cgi_fields
 from sipcgi.sip.uri import SipUri
 from sipcgi.timerqueue import Timer
 

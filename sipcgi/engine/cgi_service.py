@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, NamedTuple
 
 from sipcgi import __version__
-from sipcgi.cgi.exec_style import exec_environment, exec_input, exec_output
-from sipcgi.cgi.metavars import Environment, Occasion, TooLarge, body, environment
-from sipcgi.cgi.output import Output, check_output, exit_error, parse_output, signal_error
+from sipcgi.cgi.exec_style import exec_environment, exec_output
+from sipcgi.cgi.metavars import Occasion, TooLarge, environment
+from sipcgi.cgi.output import Output, exit_error, read_output, signal_error
 from sipcgi.cgi.routes import EXEC, Route
 from sipcgi.cgi.session import Session
 from sipcgi.engine.hearing import deaf
@@ -36,97 +37,181 @@ def passed_on(environment: Mapping[str, str]) -> dict[str, str]:
     return with_kits({name: environment[name] for name in ("PATH", "LANG", "TZ", "HOME") if name in environment})
 
 
-@dataclass(slots=True)
+class Terms(NamedTuple):
+    """What is the same for each run of a script by a route, as long as its file is."""
+
+    route: Route
+    startup: Startup
+    common: dict[str, str]
+    """What its environment begins with."""
+    invocation: Callable[..., Invocation]
+    """Takes the rest."""
+
+
 class Scripts:
     """What all runs share: where the scripts are, what starts them, and what they get of our own environment."""
 
-    directory: ScriptDirectory
-    host: ScriptHost
-    server_environment: dict[str, str]
-    server_name: str
-    software: str
-    guard: bool = True
-    """Whether a bug that shows after a run ends in the log and a 500."""
+    def __init__(
+        self,
+        directory: ScriptDirectory,
+        host: ScriptHost,
+        server_environment: dict[str, str],
+        server_name: str,
+        software: str,
+        *,
+        guard: bool = True,
+    ) -> None:
+        self.directory = directory
+        self.host = host
+        self.server_environment = server_environment
+        self.server_name = server_name
+        self.software = software
+        self.guard = guard
+        """Whether a bug that shows after a run ends in the log and a 500."""
+        self._terms: dict[str, Terms] = {}
+
+    def terms(self, route: Route) -> Terms:
+        """Of the next run. Raises ScriptError when the script cannot be started."""
+        name = route.script
+        known = self._terms.get(name)
+        if known is not None and known.route is route:
+            startup = known.startup
+            if startup is _RESIDENT or startup is self.directory.startup(name):
+                return known
+        startup, common = _RESIDENT, route.environment  # it has its own, and gets what its route says
+        if route.hosting.host != FASTCGI:
+            startup, common = self.directory.startup(name), self.server_environment | common
+        invocation = partial(
+            Invocation,
+            name=name,
+            argv=startup.argv,
+            directory=startup.folder,
+            common=common,
+            timeout=route.timeout,
+            max_output=route.max_output,
+            script=startup.path,
+            profile=route.profile,
+            hosting=route.hosting,
+            max_running=route.max_running,
+        )
+        self._terms[name] = terms = Terms(route, startup, common, invocation)
+        return terms
 
 
-@dataclass(slots=True)
-class Turn:
-    """The turn of one script at an event."""
+class Turn(Pending):
+    """The turn of one script at an event: its run, and the decision that comes of it."""
 
-    event: Event
-    session: Session
-    later: Sequence[Session]
-    """The scripts that get the event if this one takes no action."""
     before: Sequence[Action] = ()
     """The timers and requests that the scripts before it asked for, which took none."""
-    substitute: bool = False
+    substitute = False
     """Whether this is the run of an on_error script."""
-    spoke: bool = False
+    spoke = False
     """Whether the script printed something on standard error."""
+
+    def __init__(self, service: CgiService, event: Event, session: Session, later: Sequence[Session] = ()) -> None:
+        self.service = service
+        self.event = event
+        self.session = session
+        self.later = later
+        """The scripts that get the event if this one takes no action."""
+
+    def abandon(self) -> None:
+        """Nobody waits for the run any more (a CANCEL came)."""
+        super().abandon()
+        run = self.service.run
+        if run is not None:
+            run.end()
+
+    def heard(self, line: str) -> None:
+        """A line of its standard error."""
+        self.spoke = True
+        self.service.core.log.script_stderr(self.session.route.script, self.service.context.request.call_id, line)
+
+    def ended(self, outcome: Outcome) -> None:
+        """Its run."""
+        service = self.service
+        context = service.context
+        record = context.record
+        service.run = None
+        record.script_seconds += outcome.wall
+        record.script_cpu += outcome.cpu
+        if outcome.peak_kib > record.script_peak_kib:
+            record.script_peak_kib = outcome.peak_kib
+        try:
+            result = service.finished(self, outcome)
+            if isinstance(result, Pending):
+                result.then(self.resolve)
+                return
+            if type(self.event) is RequestReceived and not service.listening() and handed_over(context, result):
+                return
+            self.resolve(result)
+            if not service.listening():
+                context.service = None  # what comes from now on takes its default action, unasked
+        except Exception:
+            if not service.scripts.guard:
+                raise
+            where = f"after a run of {self.session.route.script} ({context.request.call_id})"
+            service.core.log.crash(f"{where}:\n{traceback.format_exc()}")
+            context.answer(context.upstream.local(500))
 
 
 class CgiService:
     """The scripts of one transaction, each with a session of its own: what one takes no action for goes to the next."""
 
-    __slots__ = ("context", "core", "refusable", "run", "scripts", "sessions")
+    run: Run | None = None
+    others: Sequence[Session] = ()
+    refusable = False
+    """Whether the request is new, so that it can be refused when there is too much to do."""
 
     def __init__(self, core: Core, scripts: Scripts, context: RequestContext, route: Route) -> None:
         self.core = core
         self.scripts = scripts
         self.context = context
-        self.sessions = [Session(route)]
+        self.first = session = Session(route)
         if route.then:
-            self.sessions += [Session(replace(route, script=name)) for name in route.then]
-        self.run: Run | None = None
-        self.refusable = False
-        """Whether the request is new, so that it can be refused when there is too much to do."""
+            self.others = [Session(replace(route, script=name)) for name in route.then]
         context.token = core.ids.token()
         if context.caller is not None:
-            self.sessions[0].cookie = context.caller.calls.cookies.get(route.script)
+            session.cookie = context.caller.calls.cookies.get(route.script)
 
     def wants(self, event: Event) -> bool:
-        if len(self.sessions) == 1:
-            return self.sessions[0].wants(event)
-        return any(session.wants(event) for session in self.sessions)
+        return any(session.wants(event) for session in (self.first, *self.others))
 
     def listening(self) -> bool:
-        if len(self.sessions) == 1:
-            return self.sessions[0].listening()
-        return any(session.listening() for session in self.sessions)
+        listening = self.first.listening
+        return listening or any(session.listening for session in self.others) if self.others else listening
 
     def decide(self, event: Event) -> Sequence[Action] | Pending:
         """Starts the first script that wants it."""
-        if len(self.sessions) == 1:
-            return self.take(Turn(event, self.sessions[0], ()))
-        first, *later = [session for session in self.sessions if session.wants(event)]
-        return self.take(Turn(event, first, later))
+        if not self.others:
+            return self.take(Turn(self, event, self.first))
+        first, *later = [session for session in (self.first, *self.others) if session.wants(event)]
+        return self.take(Turn(self, event, first, later))
 
     def take(self, turn: Turn) -> Sequence[Action] | Pending:
         """Starts the script whose turn it is; if it cannot be started, what on_error says."""
-        pending = Pending(self.abandon)
-        session = turn.session
         try:
-            self.start(turn, pending)
+            invocation = self.invocation(turn)
         except TooLarge as error:
+            session = turn.session
             self.core.log.warning(f"{session.route.script}: {error} ({self.context.request.call_id})")
             session.fail()
             return [Reply(513, ""), *turn.before] if type(turn.event) is RequestReceived else turn.before
         except ScriptError as error:
             return self.failed(turn, error, Outcome())
-        return pending
+        self.context.record.runs += 1
+        self.run = self.scripts.host.start(invocation, turn.ended, turn.heard)
+        return turn
 
     def invocation(self, turn: Turn) -> Invocation:
         """Raises ScriptError when the script cannot be started, TooLarge when its environment would be."""
         context, scripts = self.context, self.scripts
-        event, session = turn.event, turn.session
+        event, session, request = turn.event, turn.session, context.request
         route = session.route
-        if session is not self.sessions[0] and not session.run:
-            context.record.script += f",{route.script}"
-        resident = route.hosting.host == FASTCGI  # which has its environment, and gets what its route says
-        startup = _RESIDENT if resident else scripts.directory.startup(route.script)
+        terms = scripts.terms(route)
         occasion = Occasion(
             event=event,
-            initial=context.request,
+            initial=request,
             transaction=context.token,
             run=session.begin(event),
             elapsed_ms=int(context.upstream.elapsed() * 1000),
@@ -134,100 +219,61 @@ class CgiService:
             server_name=scripts.server_name,
             software=scripts.software,
             cookie=session.cookie,
-            registrations=self.core.locations.registrations(context.request),
+            registrations=self.core.locations.registrations(request),
             request_token=context.caller.leg.token if context.caller and context.caller.leg else None,
             pass_authorization=route.pass_authorization,
         )
-        made, stdin, arguments = given(route.style, occasion)
-        for name in made.dropped:
-            text = f"header {name} is not passed, its variable is taken by another"
-            self.core.log.warning(f"{route.script}: {text} ({context.request.call_id})")
-        common = route.environment if resident else scripts.server_environment | route.environment
-        return Invocation(
-            name=route.script,
-            argv=startup.argv + arguments,
-            directory=startup.folder,
-            environment=common | made.variables,
-            common=common,
-            stdin=stdin,
-            timeout=route.timeout,
-            max_output=route.max_output,
-            script=startup.path,
-            profile=route.profile,
-            hosting=route.hosting,
-            max_running=route.max_running,
+        made = exec_environment(occasion) if route.style == EXEC else environment(occasion)
+        if made.dropped:
+            for name in made.dropped:
+                text = f"header {name} is not passed, its variable is taken by another"
+                self.core.log.warning(f"{route.script}: {text} ({request.call_id})")
+        invocation = terms.invocation(
+            environment=terms.common | made.variables,
+            stdin=made.stdin,
             refusable=self.refusable and type(event) is RequestReceived and not turn.substitute,
         )
-
-    def start(self, turn: Turn, pending: Pending) -> None:
-        """Raises as `invocation` does."""
-        context, scripts = self.context, self.scripts
-        route, call_id = turn.session.route, context.request.call_id
-        invocation = self.invocation(turn)
-        context.record.runs += 1
-
-        def stderr(line: str) -> None:
-            turn.spoke = True
-            self.core.log.script_stderr(route.script, call_id, line)
-
-        def done(outcome: Outcome) -> None:
-            self.run = None
-            record = context.record
-            record.script_seconds += outcome.wall
-            record.script_cpu += outcome.cpu
-            record.script_peak_kib = max(record.script_peak_kib, outcome.peak_kib)
-            try:
-                result = self.finished(turn, outcome)
-                if isinstance(result, Pending):
-                    result.then(pending.resolve)
-                elif self.listening() or type(turn.event) is not RequestReceived or not handed_over(context, result):
-                    pending.resolve(result)
-                    if not self.listening():
-                        context.service = None  # what comes from now on takes its default action, unasked
-            except Exception:
-                if not scripts.guard:
-                    raise
-                self.core.log.crash(f"after a run of {route.script} ({call_id}):\n{traceback.format_exc()}")
-                context.answer(context.upstream.local(500))
-
-        self.run = scripts.host.start(invocation, done, stderr)
-
-    def abandon(self) -> None:
-        """Nobody waits for the run any more (a CANCEL came)."""
-        if self.run is not None:
-            self.run.end()
+        if route.style == EXEC:
+            invocation.argv = [*invocation.argv, request.uri]
+        return invocation
 
     def finished(self, turn: Turn, outcome: Outcome) -> Sequence[Action] | Pending:
         """What the script printed as actions, or what takes their place when it failed."""
+        if not outcome.complete:
+            return self.unfinished(turn, outcome)
         session = turn.session
-        if outcome.ended:
-            return []
-        if outcome.refused:  # whatever on_error says: overload opens no door
-            session.fail()
-            self.context.record.runs -= 1
-            refusal = self.core.overload.refusal(f"too many runs of {session.route.script}")
-            return [Reply(refusal.status, "", Edits([*refusal.headers])), *turn.before]
         try:
             output = self.printed(turn, outcome)
         except ScriptError as error:
             return self.failed(turn, error, outcome)
-        for line, text in output.warnings:
-            self.core.log.script_warning(session.route.script, self.context.request.call_id, line, text)
+        if output.warnings:
+            for line, text in output.warnings:
+                self.core.log.script_warning(session.route.script, self.context.request.call_id, line, text)
         session.take(output)
         caller = self.context.caller
         if caller is not None:
             caller.calls.cookies[session.route.script] = session.cookie
-        return self.hand_on(turn, output.actions)
+        return self.hand_on(turn, output.actions) if turn.later or turn.before else output.actions
+
+    def unfinished(self, turn: Turn, outcome: Outcome) -> Sequence[Action] | Pending:
+        """What takes the place of its actions."""
+        route = turn.session.route
+        if outcome.ended:
+            return []
+        if not outcome.refused:
+            return self.failed(turn, run_error(outcome, route, self.scripts.directory, turn.spoke), outcome)
+        turn.session.fail()  # whatever on_error says: overload opens no door
+        self.context.record.runs -= 1
+        refusal = self.core.overload.refusal(f"too many runs of {route.script}")
+        return [Reply(refusal.status, "", Edits([*refusal.headers])), *turn.before]
 
     def printed(self, turn: Turn, outcome: Outcome) -> Output:
         """Raises ScriptError."""
-        route, request = turn.session.route, self.context.request
-        check_outcome(outcome, route, self.scripts.directory, turn.spoke)
+        route, context = turn.session.route, self.context
         if route.style == EXEC:
             return exec_output(outcome.stdout, route.max_messages)
         most, originate = route.max_messages, route.originate
-        printed = parse_output(outcome.stdout, method=request.method, max_messages=most, originate=originate)
-        output = check_output(printed, turn.event, request, self.context.answers)
+        output = read_output(outcome.stdout, turn.event, context.request, context.answers, most, originate)
         if originate:
             for action in output.actions:
                 if type(action) is Originate:
@@ -246,7 +292,11 @@ class CgiService:
         if any(type(action) not in (WakeAfter, Originate) for action in actions):
             return actions
         following, *later = turn.later
-        return self.take(Turn(turn.event, following, later, actions))
+        if not following.run:
+            self.context.record.script += f",{following.route.script}"
+        following_turn = Turn(self, turn.event, following, later)
+        following_turn.before = actions
+        return self.take(following_turn)
 
     def failed(self, turn: Turn, error: ScriptError, outcome: Outcome) -> Sequence[Action] | Pending:
         """Says what went wrong, and does what on_error says in a run for a request (contract: exit status not 0)."""
@@ -263,14 +313,9 @@ class CgiService:
         if route.on_error == "default":
             return turn.before
         session.route = replace(route, script=route.on_error, hosting=route.hosting.of_files)
-        return self.take(Turn(turn.event, session, (), turn.before, substitute=True))
-
-
-def given(style: str, occasion: Occasion) -> tuple[Environment, bytes, list[str]]:
-    """What a script finds: environment, standard input, arguments. Raises TooLarge."""
-    if style == EXEC:
-        return exec_environment(occasion), exec_input(occasion), [occasion.initial.uri]
-    return environment(occasion), body(occasion.event), []
+        instead = Turn(self, turn.event, session)
+        instead.before, instead.substitute = turn.before, True
+        return self.take(instead)
 
 
 def soonest(actions: Iterable[Action]) -> list[Action]:
@@ -280,23 +325,22 @@ def soonest(actions: Iterable[Action]) -> list[Action]:
     return [*others, *sorted(timers, key=lambda timer: timer.seconds)[:1]]
 
 
-def check_outcome(outcome: Outcome, route: Route, directory: ScriptDirectory, spoke: bool) -> None:
-    """Raises ScriptError for a run that did not end by itself with status 0 and within its limits.
+def run_error(outcome: Outcome, route: Route, directory: ScriptDirectory, spoke: bool) -> ScriptError:
+    """Of a run that did not end by itself with status 0 and within its limits.
 
     `spoke` is whether it printed something on standard error.
     """
     if outcome.failure is not None:
         if route.hosting.host == FASTCGI:
-            raise ScriptError(outcome.failure, hint="what it says itself is in the log, or where it was started")
+            return ScriptError(outcome.failure, hint="what it says itself is in the log, or where it was started")
         problems = "; ".join(map(str, directory.problems(directory.locate(route.script))))
         confined = route.profile.isolation != OFF or route.profile.user
         otherwise = "see what `sipcgi check` says" if confined else "start it by hand, as the user of the server"
-        raise ScriptError(outcome.failure, hint=problems or otherwise)
+        return ScriptError(outcome.failure, hint=problems or otherwise)
     if outcome.timed_out:
-        raise ScriptError(f"ended at its timeout of {route.timeout:g} s", hint="raise `timeout`, or answer sooner")
+        return ScriptError(f"ended at its timeout of {route.timeout:g} s", hint="raise `timeout`, or answer sooner")
     if outcome.overflow:
-        raise ScriptError(f"printed more than {route.max_output} octets", hint="raise `max_output`, or print less")
+        return ScriptError(f"printed more than {route.max_output} octets", hint="raise `max_output`, or print less")
     if outcome.signal is not None:
-        raise signal_error(outcome.signal, route.profile.limits, outcome.limit)
-    if outcome.status != 0:
-        raise exit_error(outcome.status or 0, outcome.stdout, spoke)
+        return signal_error(outcome.signal, route.profile.limits, outcome.limit)
+    return exit_error(outcome.status or 0, outcome.stdout, spoke)

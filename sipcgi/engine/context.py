@@ -91,17 +91,22 @@ class RequestContext:
         self.request = request
         self.flow = flow
         self.record = record
-        self.upstream = Upstream(server, request, record, core.timers, core.log)
-        self.initial = not own.in_dialog
-        self.way = own.flow
-        """The flow that our own Route named for it (RFC 5626 5.3)."""
-        self.sent_by = own.sent_by
-        """The socket that it named (RFC 5658 3.2)."""
-        self.ours = self.upstream.ends.ours
-        """Whether it is a request of our own, which nobody sent to us."""
-        self.invite = self.upstream.invite
+        in_dialog, self.way, self.sent_by = own  # the flow that our own Route named (RFC 5626 5.3), and the socket
+        self.initial = not in_dialog
+        self.upstream = upstream = Upstream(server, request, record, core)
+        self.invite = upstream.invite
         self.branches: list[Branch] = []
         self.queue = WaitingEvents()
+
+    def is_inside(self, outer: RequestContext) -> None:
+        """It comes of what another one proxied to a URI of ours (engine/rerouted)."""
+        self.depth = outer.depth + 1
+        self.upstream.share(outer.upstream)
+
+    @lazy
+    def ours(self) -> bool:
+        """Whether it is a request of our own, which nobody sent to us."""
+        return "via" not in self.request.headers.names
 
     @lazy
     def responses(self) -> ResponseContext:
@@ -116,10 +121,15 @@ class RequestContext:
     # What comes in
 
     def begin(self, service: Service | None, default: Service) -> None:
-        """The request itself."""
-        self.service = service
-        self.default = default
-        self.post(RequestReceived(self.request), None)
+        """The request itself, for which a service always decides."""
+        self.service, self.default = service, default
+        event = RequestReceived(self.request)
+        decision = () if service is None else service.decide(event)
+        if isinstance(decision, Pending):
+            self.wait_for(decision, event, None)
+        else:
+            self.perform(event, None, decision)
+            self.drain()
 
     def received(self, branch: Branch, response: Response, flow: Flow | None, local: bool) -> None:
         """A response of a branch, in the shape in which it would go upstream; not a 100."""
@@ -218,12 +228,12 @@ class RequestContext:
         event.situation = Situation(generated + self.pending, self.responses.status)
         decision = service.decide(event)
         if type(event) is Cancelled:  # advisory, and the last run (RFC 3050 5.10): nothing waits for it
-            if type(decision) is Pending:
+            if isinstance(decision, Pending):
                 decision.then(partial(self.perform, event, None))
-        elif type(decision) is Pending:
+        elif isinstance(decision, Pending):
             self.wait_for(decision, event, branch)
         else:
-            self.perform(event, branch, decision)  # type: ignore[arg-type]
+            self.perform(event, branch, decision)
 
     def wait_for(self, decision: Pending, event: Event, branch: Branch | None) -> None:
         self.running, self.running_for = decision, (event, branch)
@@ -268,9 +278,9 @@ class RequestContext:
         if self.cancelled:
             return None
         decision = self.default.decide(event)
-        if type(decision) is Pending:
+        if isinstance(decision, Pending):
             return decision
-        self.act(event, decision, reroute=None)  # type: ignore[arg-type]
+        self.act(event, decision, reroute=None)
         return None
 
     def act(self, event: Event, actions: Sequence[Action], reroute: Reroute | None) -> bool:

@@ -9,7 +9,6 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
-from sipcgi.cgi.metavars import forget_cgi_fields
 from sipcgi.cgi.routes import Route
 from sipcgi.engine.by_default import pass_on
 from sipcgi.engine.cgi_service import CgiService
@@ -31,6 +30,7 @@ from sipcgi.proxy.validate import validate
 from sipcgi.service import Relay, Service
 from sipcgi.sip import build
 from sipcgi.sip.message import Request
+from sipcgi.sip.splice import forget_cgi_fields
 from sipcgi.sip.uri import SipUri
 from sipcgi.sip.via import Via
 
@@ -97,6 +97,11 @@ class Dispatch:
         self, request: Request, flow: Flow, server: Server, own: OwnRoute, outer: RequestContext | None = None
     ) -> None:
         in_dialog, policy, locations = own.in_dialog, self.policy, self.core.locations
+        if in_dialog and not policy.any_in_dialog:  # as nearly always
+            uri = request.target
+            if type(uri) is SipUri and not locations.responsible(uri):
+                self.elsewhere(request, flow, server, own, outer)
+                return
         host = flow.remote.host
         may_relay = in_dialog or policy.may_relay(host)
         if not may_relay:
@@ -104,20 +109,38 @@ class Dispatch:
         choice = None
         if not in_dialog or policy.any_in_dialog:
             choice = policy.choose(request, host, in_dialog, locations.domains.hold)
-            new = outer is None and not in_dialog
-            if choice is not None and new and policy.scripts.host.full(choice.route.script):
-                raise self.core.overload.refusal(f"too many runs of {choice.route.script}")
         # Only a registrar, and who heard of it there, can know the token of a flow: it opens that one way
         may_relay = may_relay or own.flow is not None
-        uri = request.target
-        default = None
-        if choice is not None or not may_relay or type(uri) is not SipUri or locations.responsible(uri):
-            default = DefaultRoute(locations, self.registrar, flow, may_relay, in_dialog)
+        if choice is None:
+            uri = request.target
+            if may_relay and type(uri) is SipUri and not locations.responsible(uri):
+                self.elsewhere(request, flow, server, own, outer)
+                return
+        elif outer is None and not in_dialog and policy.scripts.host.full(choice.route.script):
+            raise self.core.overload.refusal(f"too many runs of {choice.route.script}")
+        default = DefaultRoute(locations, self.registrar, flow, may_relay, in_dialog)
         self.start(request, flow, server, choice, default, own, outer)
 
     def reroute(self, outer: RequestContext, request: Request, server: Server) -> None:
         """What a script proxies to us, through the routes once more. Raises Refused and ParseError."""
         self.begin(request, outer.flow, server, OwnRoute(not outer.initial, None), outer)
+
+    def elsewhere(
+        self, request: Request, flow: Flow, server: Server, own: OwnRoute, outer: RequestContext | None
+    ) -> None:
+        """For somebody else: without a script it goes where its URI says."""
+        core = self.core
+        record = access_record(request, str(flow.remote), request.call_id)
+        record.route = "dialog" if own.in_dialog else "default"
+        target = core.locations.elsewhere(request, not own.in_dialog, own.flow)
+        record.actions.append("proxy")
+        record.targets.append(request.uri)
+        if outer is None and sent_on(core, server, request, flow, record, own, target, core.timers.now()):
+            return
+        server.user = context = RequestContext(core, server, request, flow, record, own)
+        if outer is not None:
+            context.is_inside(outer)
+        pass_on(context, target)
 
     def start(
         self,
@@ -125,37 +148,29 @@ class Dispatch:
         flow: Flow,
         server: Server,
         choice: Choice | None,
-        default: Service | None,
+        default: Service,
         own: OwnRoute,
         outer: RequestContext | None = None,
         leg: Leg | None = None,
     ) -> None:
-        """Without a choice and a default it is for somebody else, and goes where its URI says."""
-        record = access_record(request, str(flow.remote), request.call_id)
-        record.route = "dialog" if own.in_dialog else "default"
+        """What the server decides about, by the script of the choice or by default."""
         core = self.core
-        if default is None:
-            target = core.locations.elsewhere(request, not own.in_dialog, own.flow)
-            record.actions.append("proxy")
-            record.targets.append(request.uri)
-            if outer is None and sent_on(core, server, request, flow, record, own, target, core.timers.now()):
-                return
-        context = RequestContext(core, server, request, flow, record, own)
-        server.user = context
+        record = access_record(request, str(flow.remote), request.call_id)
+        server.user = context = RequestContext(core, server, request, flow, record, own)
         if outer is not None:
-            context.depth = outer.depth + 1
-            context.upstream.share(outer.upstream)
-        if default is None:
-            pass_on(context, target)
-            return
+            context.is_inside(outer)
         service = None
-        if choice is not None:
-            context.reroute = self.reroute if choice.route.reroute else None
-            if choice.route.originate:
-                context.caller = self.caller(context, choice.route, leg)
-            service = self.script_service(core, self.policy.scripts, context, choice.route)
+        if choice is None:
+            record.route = "dialog" if own.in_dialog else "default"
+        else:
+            route = choice.route
+            record.route, record.script = choice.name, route.script
+            if route.reroute:
+                context.reroute = self.reroute
+            if route.originate:
+                context.caller = self.caller(context, route, leg)
+            service = self.script_service(core, self.policy.scripts, context, route)
             service.refusable = outer is None and not own.in_dialog and type(default) is DefaultRoute
-            record.route, record.script = choice.name, choice.route.script
         context.begin(service, default)
 
     def caller(self, context: RequestContext, route: Route, leg: Leg | None) -> Caller:

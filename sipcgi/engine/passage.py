@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from sipcgi.cgi.metavars import forget_cgi_fields
 from sipcgi.engine.branch import TIMER_C
 from sipcgi.engine.by_default import only_branch
 from sipcgi.engine.context import RequestContext
@@ -26,6 +25,7 @@ from sipcgi.proxy.loop import loop_hash
 from sipcgi.proxy.responses import Ends, side, upstream
 from sipcgi.service import NO_EDITS, Action, Edits, Relay
 from sipcgi.sip.message import Request, Response
+from sipcgi.sip.splice import forget_cgi_fields, plain_way_back
 
 if TYPE_CHECKING:
     from sipcgi.engine.branch import Branch
@@ -43,25 +43,25 @@ def handed_over(context: RequestContext, actions: Sequence[Action]) -> bool:
     Then the context is over.
     """
     relay = actions[0] if len(actions) == 1 else None
-    if type(relay) is not Relay or relay.timeout is not None or relay.edits.sets("route"):
+    if type(relay) is not Relay or relay.timeout is not None:
         return False
     upstream, core, request = context.upstream, context.core, context.request
     if context.reroute is not None or context.caller is not None or context.depth or context.ours:
         return False
     if context.cancelled or context.queue or context.branches or upstream.final is not None:
         return False
-    groups = core.locations.targets(relay, request, context.initial, context.way)
-    if len(groups) > 1 or len(groups[0]) > 1:
+    if context.way is not None or relay.edits.sets("route"):
         return False
-    target = groups[0][0]
-    if target.binding is not None or target.uri != relay.uri:
+    target = core.locations.beyond(relay.uri, request, context.initial)
+    if target is None or target.binding is not None:
         return False
-    own = OwnRoute(not context.initial, context.way, context.sent_by)
-    whose = (core, context.server, request, context.flow, context.record, own, target)
-    if not sent_on(*whose, upstream.began, relay.edits, MAXIMUM // 8):  # as much as its hunt would give it
+    record, own = context.record, OwnRoute(not context.initial, None, context.sent_by)
+    breadth = MAXIMUM // 8  # as much as its hunt would give it
+    whose = (core, context.server, request, context.flow, record, own, target)
+    if not sent_on(*whose, upstream.began, relay.edits, breadth):
         return False
-    context.record.actions.append("proxy")
-    context.record.targets.append(relay.uri)
+    record.actions.append("proxy")
+    record.targets.append(relay.uri)
     context.released = True
     context.running = context.running_for = context.service = context.default = None
     return True
@@ -73,7 +73,8 @@ def sent_on(
 ) -> bool:  # fmt: skip
     """Whether a request that came at `began`, and goes to that target alone, has left as a Passage.
 
-    The edits name no Route; `breadth` is its Max-Breadth.
+    The edits name no Route; `breadth` is its Max-Breadth. If not, it takes a branch to say why it cannot leave, or how
+    it may.
     """
     names = request.headers.names
     if target.flow is not None or target.failure is not None or "route" in names or "max-breadth" in names:
@@ -82,114 +83,98 @@ def sent_on(
         return False
     try:
         address = core.resolver.direct(target.uri)
-    except Unreachable:  # by a transport that nobody speaks, which a branch is to say
+        if address is None:
+            return False
+        way = core.transport.flow_to(address[0], address[1], "", own.sent_by)
+        second = loop_hash(request)
+        copy, branch = depart(core, request, flow, second, target, way, edits, breadth)
+    except (Unreachable, ParseError, ScriptError):
         return False
-    return (
-        address is not None
-        and Passage(core, server, request, flow, record, own, target, address, began, edits, breadth).set_out()
-    )
+    octets = bytes(copy)
+    if len(octets) > MOST_OCTETS and way.transport == "UDP" and core.large.stream_for(way) is not None:
+        return False
+    course = (flow, own, target, address, edits, breadth, way, second)
+    server.user = passage = Passage(core, server, request, record, began, course)
+    if request.method == "INVITE":
+        passage.timer_c = core.timers.start(TIMER_C, passage.timer_c_fired)
+    client = core.transactions.send(copy, branch, way, passage, "", octets)
+    if passage.branch is None:  # else it failed at once, and all is over: the two would hold each other
+        passage.client = client
+    return True
+
+
+_Course = tuple[Flow, OwnRoute, "Target", "Address", Edits, int, Flow, str]
+"""How a request goes through: the flow by which it came, its own route, its target and the address of that (RFC 3263
+4.3), its edits and Max-Breadth, the flow by which its copy leaves, the second part of its branch (RFC 5393 4.2)."""
 
 
 class Passage:
-    """The user of a server transaction and of the client transaction that `set_out` starts."""
+    """The user of a server transaction and of the client transaction of its copy."""
 
     __slots__ = (
-        "address", "began", "branch", "breadth", "client", "core", "edits", "ends", "flow", "invite", "own", "progress",
-        "record", "renewed", "request", "second", "server", "target", "timer_c", "way",
+        "began", "branch", "client", "core", "course", "record", "renewed", "request", "server", "timer_c",
     )  # fmt: skip
 
     branch: Branch | None
     """What has taken its place."""
     client: ClientTransaction | None
     timer_c: Timer | None
-    second: str
-    """Of the branch that its copy has (RFC 5393 4.2)."""
-    way: Flow
-    """By which its copy leaves."""
+    renewed: float | None
+    """When the last provisional response came; 0 for a 100."""
 
     def __init__(
-        self, core: Core, server: Server, request: Request, flow: Flow, record: AccessRecord, own: OwnRoute,
-        target: Target, address: Address, began: float, edits: Edits, breadth: int,
-    ) -> None:  # fmt: skip
+        self, core: Core, server: Server, request: Request, record: AccessRecord, began: float, course: _Course
+    ) -> None:
         self.core = core
         self.server = server
         self.request = request
-        self.flow = flow
         self.record = record
-        self.own = own
-        self.target = target
-        self.address = address
-        """Of the target (RFC 3263 4.3)."""
         self.began = began
-        self.edits = edits
-        self.breadth = breadth
-        self.invite = request.method == "INVITE"
-        headers = request.headers
-        names, lines = headers.names, headers.lines
-        self.ends = Ends(lines[names.index("from")], lines[names.index("to")], False)
-        self.progress = False
-        self.renewed = 0.0
-        self.branch = self.client = self.timer_c = None
-
-    def set_out(self) -> bool:
-        """Sends the copy. False: nothing was done, for it takes a branch to say why it cannot leave, or how it may."""
-        core, request, address = self.core, self.request, self.address
-        try:
-            self.way = way = core.transport.flow_to(address[0], address[1], "", self.own.sent_by)
-            self.second = second = loop_hash(request)
-            copy, branch = depart(core, request, self.flow, second, self.target, way, self.edits, self.breadth)
-        except (Unreachable, ParseError, ScriptError):
-            return False
-        octets = bytes(copy)
-        if len(octets) > MOST_OCTETS and way.transport == "UDP" and core.large.stream_for(way) is not None:
-            return False
-        self.server.user = self
-        if self.invite:
-            self.timer_c = core.timers.start(TIMER_C, self.timer_c_fired)
-        client = core.transactions.send(copy, branch, way, self, "", octets)
-        if self.branch is None:  # else it failed at once, and all is over: the two would hold each other
-            self.client = client
-        return True
+        self.course = course
+        self.branch = self.client = self.timer_c = self.renewed = None
 
     def response(self, response: Response, flow: Flow) -> None:
         """A response of the client transaction: provisional ones and a 2xx go back as RFC 3261 16.7 has it."""
-        status, server = response.status, self.server
-        if status >= 300:
-            self.unfold().response(response, flow)
-            return
+        status, shaped = response.status, None
         if status == 100:
-            self.progress = True
+            self.renewed = self.renewed or 0.0
             return
-        forget_cgi_fields(response.headers)
-        datagrams = server.flow.transport == "UDP"
-        try:
-            shaped = upstream(response, self.ends)
-        except ParseError:
+        if status < 300:
+            shaped = plain_way_back(response, self.request.headers) or self.shaped(response)
+        if shaped is None:
             self.unfold().response(response, flow)
             return
-        if not datagrams:
-            shaped = framed(shaped, server.flow)
-        elif 4 * sum(map(len, shaped.headers.lines)) + len(shaped.body) >= LARGEST_DATAGRAM:
-            self.unfold().response(response, flow)
-            return
-        now, record = self.core.timers.now(), self.record
+        now, record, server = self.core.timers.now(), self.record, self.server
         if status < 200:
-            self.progress = True
             self.renewed = now
             if record.to_180 is None:
                 record.to_180 = now - self.began
             server.respond(shaped)
             return
-        if self.timer_c is not None:
-            self.timer_c.cancel()
-            self.timer_c = None
         record.status = status
         record.to_final = now - self.began
         server.respond(shaped)
+        late = None
+        if self.timer_c is not None:  # an INVITE
+            self.timer_c.cancel()
+            self.timer_c = None
+            late = LateResponses(server, {side(response): server.last}, Ends(self.request.headers, False))
         assert self.client is not None
-        late = LateResponses(server, {side(response): server.last}, self.ends) if self.invite else None
         self.client.user = late
         self.core.log.access(record)
+
+    def shaped(self, response: Response) -> Response | None:
+        """As it goes upstream, if it is one that can."""
+        forget_cgi_fields(response.headers)
+        try:
+            shaped = upstream(response, Ends(self.request.headers, False))
+        except ParseError:
+            return None
+        flow = self.server.flow
+        if flow.transport != "UDP":
+            return framed(shaped, flow)
+        fits = 4 * sum(map(len, shaped.headers.lines)) + len(shaped.body) < LARGEST_DATAGRAM
+        return shaped if fits else None
 
     def failed(self, status: int, why: str) -> None:
         """See Branch."""
@@ -211,15 +196,17 @@ class Passage:
         """The branch in its context, in the state in which they would be now; from now on they are the users."""
         if self.branch is not None:
             return self.branch
-        context = RequestContext(self.core, self.server, self.request, self.flow, self.record, self.own)
-        context.upstream.began, context.upstream.second = self.began, self.second
-        self.branch = branch = only_branch(context, self.target, self.edits)
-        branch.breadth, context.upstream.breadth.available = self.breadth, MAXIMUM - self.breadth
-        branch.servers = (self.address,)
-        branch.flow = self.way
+        flow, own, target, address, edits, breadth, way, second = self.course
+        context = RequestContext(self.core, self.server, self.request, flow, self.record, own)
+        context.upstream.began, context.upstream.second = self.began, second
+        self.branch = branch = only_branch(context, target, edits)
+        branch.breadth, context.upstream.breadth.available = breadth, MAXIMUM - breadth
+        branch.servers = (address,)
+        branch.flow = way
         branch.client = self.client
         branch.timer_c = self.timer_c
-        branch.progress, branch.renewed = self.progress, self.renewed
+        if self.renewed is not None:
+            branch.progress, branch.renewed = True, self.renewed
         self.server.user = context
         if self.client is not None:
             self.client.user = branch

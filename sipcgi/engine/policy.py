@@ -9,6 +9,7 @@ from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Network, ip_address
 
 from sipcgi.cgi.routes import Route, Routes, fallback_names
+from sipcgi.compiled.quick import quick
 from sipcgi.engine.cgi_service import Scripts
 from sipcgi.sip.message import Request
 from sipcgi.sip.uri import SipUri
@@ -17,6 +18,7 @@ Network = IPv4Network | IPv6Network
 Ours = Callable[[SipUri], bool]
 
 
+@quick
 @dataclass(slots=True)
 class Choice:
     """The script that a request triggers. `name` says by what, for the log: `routes.2`, or a file name."""
@@ -37,6 +39,7 @@ class Policy:
         self.routes = routes
         self.scripts = scripts
         self.any_in_dialog = any(route.in_dialog for route in routes.routes)
+        self.by_number = {id(route): Choice(route, f"routes.{number}") for number, route in enumerate(routes.routes)}
         self.by_name = lru_cache(maxsize=256)(lambda name: Choice(replace(fallback, script=name), name))
         self.may_relay = lru_cache(maxsize=4096)(lambda host: is_within(host, relay))
 
@@ -44,8 +47,7 @@ class Policy:
         """First match of the routes, then the file names (contract: a request that no route matches)."""
         route = self.routes.choose(request, source, in_dialog=in_dialog)
         if route is not None:
-            number = next(number for number, one in enumerate(self.routes.routes) if one is route)
-            return Choice(route, f"routes.{number}")
+            return self.by_number[id(route)]
         if in_dialog:
             return None
         method, uri = request.method, request.target

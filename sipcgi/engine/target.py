@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from sipcgi.compiled.quick import quick
 from sipcgi.flow import Flow
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ Reroute = Callable[["RequestContext", "Request", "InnerServer"], None]
 """Takes a request of a context through the routes once more. Raises Refused and ParseError."""
 
 
+@quick
 @dataclass(slots=True)
 class Target:
     """The Request-URI, the Routes before it (RFC 3327 Path), the flow it registered on."""

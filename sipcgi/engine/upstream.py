@@ -10,12 +10,12 @@ from sipcgi.proxy.breadth import Breadth
 from sipcgi.proxy.loop import loop_hash
 from sipcgi.proxy.responses import Ends, side
 from sipcgi.sip import build
+from sipcgi.sip.lazy import lazy
 from sipcgi.sip.message import Request, Response
 
 if TYPE_CHECKING:
+    from sipcgi.engine.core import Core
     from sipcgi.engine.transaction import ServerUser
-    from sipcgi.logs import Log
-    from sipcgi.timerqueue import TimerQueue
 
 
 LARGEST_DATAGRAM = 65507
@@ -47,21 +47,35 @@ class Upstream:
     logged = False
     second = ""
 
-    def __init__(self, server: Server, request: Request, record: AccessRecord, timers: TimerQueue, log: Log) -> None:
+    def __init__(self, server: Server, request: Request, record: AccessRecord, core: Core) -> None:
         self.server = server
         self.request = request
         self.record = record
-        self.timers = timers
-        self.log = log
-        self.datagrams = server.flow.transport == "UDP"
-        """Whether responses leave as such, which limits their size."""
-        self.ends = Ends.of(request)
-        self.began = timers.now()
+        self.core = core
+        self.began = core.timers.now()
         self.invite = request.method == "INVITE"
-        self.breadth = Breadth.of(request) if "max-breadth" in request.headers.names else Breadth()
+        if "max-breadth" in request.headers.names:
+            self.breadth = Breadth.of(request)
+
+    @lazy
+    def breadth(self) -> Breadth:
         """How many branches may be active at once (RFC 5393 5.3)."""
-        self.successes: dict[str, bytes] = {}
+        return Breadth()
+
+    @lazy
+    def successes(self) -> dict[str, bytes]:
         """The octets of each 2xx to an INVITE, by To tag: a repeated one leaves as the first did."""
+        return {}
+
+    @lazy
+    def ends(self) -> Ends:
+        """What the request says of its two ends."""
+        return Ends.of(self.request)
+
+    @lazy
+    def datagrams(self) -> bool:
+        """Whether responses leave as such, which limits their size."""
+        return self.server.flow.transport == "UDP"
 
     def share(self, outer: Upstream) -> None:
         """What is proxied inwards is the request that came: its time, its breadth, and its hash if it comes back."""
@@ -69,7 +83,7 @@ class Upstream:
 
     def elapsed(self) -> float:
         """Seconds since the request came."""
-        return self.timers.now() - self.began
+        return self.core.timers.now() - self.began
 
     def trying(self) -> None:
         """A 100 was sent."""
@@ -83,7 +97,7 @@ class Upstream:
         if response.status == 100:
             self.trying()
         elif self.record.to_180 is None:
-            self.record.to_180 = self.timers.now() - self.began
+            self.record.to_180 = self.core.timers.now() - self.began
         self.server.respond(response if self.datagrams else framed(response, self.server.flow))
 
     def finish(self, response: Response) -> bool:
@@ -98,7 +112,7 @@ class Upstream:
         if self.final is None:
             record = self.record
             self.final = record.status = status
-            record.to_final = self.timers.now() - self.began
+            record.to_final = self.core.timers.now() - self.began
         elif not success:
             return False
         if status == 408 and not self.invite:
@@ -137,14 +151,14 @@ class Upstream:
         if octets <= LARGEST_DATAGRAM:
             return True
         text = f"{response.status} not sent over UDP to {self.server.flow.remote}: {octets} octets fit into no datagram"
-        self.log.warning(f"{text} ({self.request.call_id})")
+        self.core.log.warning(f"{text} ({self.request.call_id})")
         return False
 
     def note(self) -> None:
         """The access line, once."""
         if not self.logged:
             self.logged = True
-            self.log.access(self.record)
+            self.core.log.access(self.record)
 
 
 def access_record(request: Request, source: str, call_id: str) -> AccessRecord:

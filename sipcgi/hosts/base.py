@@ -4,9 +4,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from sipcgi.compiled.quick import quick
 from sipcgi.profile import EXECUTED, PLAIN, Hosting, Profile
 
 
+@quick
 @dataclass(slots=True)
 class Invocation:
     """One run of a script: everything the host needs and nothing it would have to think about."""
@@ -41,6 +43,7 @@ class Invocation:
     """Whether it is for a new request, which can be refused when too much is asked."""
 
 
+@quick
 @dataclass(slots=True)
 class Outcome:
     """How a run ended. Its output counts only when `complete`."""

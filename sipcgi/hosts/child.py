@@ -122,6 +122,9 @@ def execute(program: wire.Program) -> None:
     try:
         os.execve(program.argv[0], program.argv, program.environment)
     except OSError as error:
+        if error.errno == errno.EAGAIN:  # the only reason that execve(2) has for it
+            text = "its user has as many processes as it may (limits.processes, ulimit -u)"
+            raise OSError(errno.EAGAIN, text) from None
         if error.errno != errno.ETXTBSY:
             raise
     time.sleep(wire.TEXT_BUSY_PAUSE)

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from sipcgi.hosts.base import Invocation, Outcome, Run, ScriptHost
-from sipcgi.profile import FASTCGI, WARM
+from sipcgi.profile import EXEC, FASTCGI
 
 
 class ChoiceHost:
@@ -20,9 +20,7 @@ class ChoiceHost:
 
     def start(self, invocation: Invocation, done: Callable[[Outcome], None], stderr: Callable[[str], None]) -> Run:
         hosting = invocation.hosting
-        host = self.exec
-        if hosting.host == FASTCGI:
-            host = self.fastcgi
-        elif hosting.host == WARM or hosting.warm:
-            host = self.warm
+        if hosting.host == EXEC and not hosting.warm:
+            return self.exec.start(invocation, done, stderr)
+        host = self.fastcgi if hosting.host == FASTCGI else self.warm
         return host.start(invocation, done, stderr)

@@ -90,9 +90,10 @@ class ScriptDirectory:
 
     def startup(self, name: str) -> Startup:
         """How the script that a route names is started. Raises ScriptError as `command` does."""
-        known = self._startups.get(name)
-        if known is not None and _state(known[1].path) == known[0]:
-            return known[1]
+        if name in self._startups:
+            known, startup = self._startups[name]
+            if _state(startup.path) == known:
+                return startup
         path = self.locate(name)
         state = _state(path)
         startup = Startup(path, os.path.dirname(path), self.command(path))
@@ -293,7 +294,7 @@ def _state(path: str) -> tuple[int, ...]:
         found = os.lstat(path)
     except OSError:
         return ()
-    return found.st_mode, found.st_ino, found.st_dev, found.st_uid, found.st_gid, found.st_ctime_ns
+    return *found[:6], found.st_ctime_ns  # mode, inode, device, links, user, group
 
 
 def _size(path: str) -> int:

@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from sipcgi.hosts.child import Terms
     from sipcgi.hosts.ending import Hold, Tier
 
+    Death = tuple[int, int, int, int]
+    """Process id, exit code (negative: signal), CPU microseconds, peak KiB."""
+
 PR_SET_CHILD_SUBREAPER = 36
 LAST_LOOK = 0.3  # seconds for what is left when the server is gone
 PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL = 47, 4
@@ -39,7 +42,7 @@ ALL_SIGNALS = tuple(signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP})
 
 
 class Life:
-    """A run from its birth on, until it is reaped and nothing of it is to be ended any more."""
+    """A run that is not PLAIN, or is told to end, until it is reaped and nothing of it is to be ended any more."""
 
     __slots__ = ("hold", "process", "run", "told")
 
@@ -64,49 +67,43 @@ class Launcher:
         """Of the tiers of hosts/ending."""
         self.tier: Tier | None = None  # until a run needs one
         self.terms: dict[int, Terms] = {}  # by number of the profile
-        self.lives: dict[int, Life] = {}  # by run, until reaped
-        self.life_of: dict[int, Life] = {}  # by process id, until reaped
+        self.plain: dict[int, int] = {}  # runs by process id, until reaped, or told to end
+        self.lives: dict[int, Life] = {}  # all other runs, until reaped
+        self.life_of: dict[int, Life] = {}  # the same by process id
         self.ending: deque[tuple[float, Life]] = deque()  # when to KILL; the earliest first
         self.sweep = marks.Sweep()
         self.deaths = open_deaths()
 
     def serve(self) -> None:
         """Returns when the server is gone."""
-        poll = select.poll()
-        poll.register(self.server, select.POLLIN)
-        poll.register(self.deaths, select.POLLIN)
+        base = self.base if marks.POSSIBLE else 0
         while True:
             patience = None
             if self.ending or self.sweep.due is not None:
                 self.kill_overdue(time.monotonic())
                 patience = self.patience()
-            for descriptor, _ in poll.poll(patience):
-                if descriptor == self.deaths:
-                    os.read(self.deaths, DEATH)
-                    reports = self.reap()
-                    while reports:
-                        self.server.send(b"".join(reports[: wire.MAX_REPORTS]))
-                        del reports[: wire.MAX_REPORTS]
-                elif not self.obey():
-                    return
+            order, death = attend(self.server, self.deaths, base, self.plain, patience)
+            if death is not None:
+                reports = self.reap(death)
+                while reports:
+                    self.server.send(b"".join(reports[: wire.MAX_REPORTS]))
+                    del reports[: wire.MAX_REPORTS]
+            if order is not None and not self.obey(*order):
+                return
 
     def patience(self) -> float | None:
-        """Milliseconds until the next KILL or sweep is due; None: as long as it takes."""
+        """Seconds until the next KILL or sweep is due; None: as long as it takes."""
         due = self.sweep.due
         if self.ending:
             due = self.ending[0][0] if due is None else min(due, self.ending[0][0])
-        return None if due is None else max(0.0, due - time.monotonic()) * 1000 + 1
+        return None if due is None else max(0.0, due - time.monotonic())
 
-    def obey(self) -> bool:
-        """Takes one order; False when there will be no more."""
-        record, control, _, _ = self.server.recvmsg(
-            wire.ORDER.size + wire.MAX_RECORD, CONTROL_SPACE, socket.MSG_CMSG_CLOEXEC
-        )
+    def obey(self, record: bytes, descriptors: list[int]) -> bool:
+        """Does what one order says; False when there will be no more."""
         if not record:
             return False
         kind, flags, arguments, profile, run = wire.ORDER.unpack_from(record)
         if kind == wire.START:
-            descriptors = list(memoryview(control[0][2]).cast("i")) if control else []
             try:
                 texts, pairs = read_order(flags, record[wire.ORDER.size :], descriptors)
                 self.start(run, profile, texts, arguments, pairs)
@@ -120,13 +117,21 @@ class Launcher:
             self.agree(profile, record[wire.ORDER.size :])
         elif kind == wire.SWEEP:
             self.sweep.add(run, time.monotonic())
-        elif run not in self.lives:  # it has just ended by itself; what it left behind was to end, too
+        elif (life := self.life(run)) is None:  # it has just ended by itself; what it left behind was to end, too
             self.sweep.add(marks.marking(self.base, run), time.monotonic())
         elif kind == wire.KILL:
-            self.kill(self.lives[run])
+            self.kill(life)
         else:
-            self.end(self.lives[run])
+            self.end(life)
         return True
+
+    def life(self, run: int) -> Life | None:
+        """None when it has ended. One that is PLAIN has a life from now on: there is something to be known about it."""
+        process = next((process for process, plain in self.plain.items() if plain == run), None)
+        if process is not None:
+            del self.plain[process]
+            self.lives[run] = self.life_of[process] = Life(run, process, None)
+        return self.lives.get(run)
 
     def agree(self, number: int, packed: bytes) -> None:
         """Hears what a profile demands. What only such runs need is loaded when there is one."""
@@ -141,11 +146,11 @@ class Launcher:
         """Raises OSError, or ValueError for what is no order."""
         mark = marks.marking(self.base, run)
         if profile == wire.PLAIN:
-            process, hold = patient_spawn(texts, arguments, pairs, mark if marks.POSSIBLE else 0), None
-        else:
-            marks.put_on(mark)
-            program = wire.Program(*wire.unpack_texts(texts, arguments), pairs)
-            process, hold = self.terms[profile].give_birth(run, program, self.server.fileno(), partial(self.fail, run))
+            self.plain[patient_spawn(texts, arguments, pairs, mark if marks.POSSIBLE else 0)] = run
+            return
+        marks.put_on(mark)
+        program = wire.Program(*wire.unpack_texts(texts, arguments), pairs)
+        process, hold = self.terms[profile].give_birth(run, program, self.server.fileno(), partial(self.fail, run))
         self.lives[run] = self.life_of[process] = Life(run, process, hold)
 
     def fail(self, run: int, error: OSError, step: str = "") -> None:
@@ -155,28 +160,27 @@ class Launcher:
         text = ": ".join(filter(None, (step, own)))
         self.server.send(wire.REPORT.pack(wire.FAILED, code, run, 0, 0) + text.encode("utf-8", "surrogateescape"))
 
-    def reap(self) -> list[bytes]:
-        """Reaps all that ended, also what daemons left behind, and returns what is to be reported."""
+    def reap(self, death: "Death | None" = None) -> list[bytes]:
+        """Reaps all that ended, also what daemons left behind, and returns what is to be reported. One after the other:
+        what goes with one of them (`hold`) may be about to be reaped, but its number is not another one's yet."""
         reports: list[bytes] = []
-        while True:
-            try:
-                process, status, usage = os.wait4(-1, os.WNOHANG)
-            except ChildProcessError:
-                break
-            if not process:
-                break
-            life = self.life_of.pop(process, None)
-            if life is None:
-                if self.tier is not None and self.tier.spaces is not None:
-                    self.tier.spaces.reaped(process)
-                continue
-            del self.lives[life.run]
-            if life.told and not signal_group(process, 0):
-                life.told = False  # the group is empty: the number may be given to another one now
-            kind, cpu, peak = wire.EXITED, round((usage.ru_utime + usage.ru_stime) * 1e6), usage.ru_maxrss
-            if life.hold is not None:
-                kind, cpu, peak = life.hold.account(cpu, peak)
-            reports.append(wire.REPORT.pack(kind, os.waitstatus_to_exitcode(status), life.run, cpu, peak))
+        while death := death or reaped():
+            process, code, cpu, peak = death
+            death = None
+            kind, run = wire.EXITED, self.plain.pop(process, None)
+            if run is None:
+                life = self.life_of.pop(process, None)
+                if life is None:
+                    if self.tier is not None and self.tier.spaces is not None:
+                        self.tier.spaces.reaped(process)
+                    continue
+                run = life.run
+                del self.lives[run]
+                if life.told and not signal_group(process, 0):
+                    life.told = False  # the group is empty: the number may be given to another one now
+                if life.hold is not None:
+                    kind, cpu, peak = life.hold.account(cpu, peak)
+            reports.append(wire.REPORT.pack(kind, code, run, cpu, peak))
         return reports
 
     def end(self, life: Life) -> None:
@@ -201,11 +205,13 @@ class Launcher:
 
     def farewell(self) -> None:
         """Nobody listens any more: ends all runs, waits no longer than the grace and one look at what is left."""
+        for run in [*self.plain.values()]:
+            self.life(run)
         for life in self.lives.values():
             if not life.told:
                 self.end(life)
         while any(life.told for _, life in self.ending):
-            if select.select([self.deaths], [], [], min(0.05, (self.patience() or 0) / 1000))[0]:
+            if select.select([self.deaths], [], [], min(0.05, self.patience() or 0))[0]:
                 os.read(self.deaths, DEATH)
             self.reap()
             for _, life in self.ending:
@@ -219,6 +225,39 @@ class Launcher:
             self.sweep.work(time.monotonic())
         if self.tier is not None and self.tier.spaces is not None:
             self.tier.spaces.close()
+
+
+@compiled
+def attend(
+    server: socket.socket, deaths: int, base: int, plain: dict[int, int], patience: float | None
+) -> "tuple[tuple[bytes, list[int]] | None, Death | None]":
+    """An order with the descriptors that came with it, if there is one, and the first of the children that ended, if
+    one did, after `patience` seconds at most (None: as long as it takes).
+
+    Compiled, it does by itself what is PLAIN: it starts that, with marks of `base` (0: without), has it in `plain`, the
+    runs by process id, and reports its end; so it returns all else, and what could not be started.
+    """
+    ready = select.select([server.fileno(), deaths], [], [], patience)[0]
+    order = death = None
+    if deaths in ready:
+        os.read(deaths, DEATH)
+        death = reaped()
+    if server.fileno() in ready:
+        record, control, _, _ = server.recvmsg(
+            wire.ORDER.size + wire.MAX_RECORD, CONTROL_SPACE, socket.MSG_CMSG_CLOEXEC
+        )
+        order = record, list(memoryview(control[0][2]).cast("i")) if control else []
+    return order, death
+
+
+def reaped() -> "Death | None":
+    """The next one of those that ended."""
+    with suppress(ChildProcessError):
+        process, status, usage = os.wait4(-1, os.WNOHANG)
+        if process:
+            cpu = round((usage.ru_utime + usage.ru_stime) * 1e6)
+            return process, os.waitstatus_to_exitcode(status), cpu, usage.ru_maxrss
+    return None
 
 
 def read_order(flags: int, packed: bytes, descriptors: list[int]) -> tuple[bytes, list[tuple[int, int]]]:
@@ -248,6 +287,7 @@ def patient_spawn(texts: bytes, arguments: int, pairs: list[tuple[int, int]], ma
 def spawn(texts: bytes, arguments: int, pairs: list[tuple[int, int]], mark: int) -> int:
     """Starts a program as the leader of its own session, with no signal ignored or blocked; its process id.
 
+    All signals must be blocked and none ignored (`prepare`), else the compiled one would need 64 system calls more.
     `mark` is put on where it is not 0. Raises OSError, or ValueError for texts that no program can be started with.
     """
     directory, argv, environment = wire.unpack_texts(texts, arguments)
@@ -289,8 +329,7 @@ def read_whole(descriptor: int) -> bytes:
 def open_deaths() -> int:
     """A descriptor (signalfd) that is readable when a child has ended. A handler would cost three system calls more.
 
-    Raises OSError."""
-    signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGCHLD,))
+    SIGCHLD is blocked (`prepare`). Raises OSError."""
     mask = (1 << signal.SIGCHLD - 1).to_bytes(SIGNAL_SET, sys.byteorder)
     descriptor = ctypes.CDLL(None, use_errno=True).signalfd(-1, mask, os.O_CLOEXEC)
     if descriptor < 0:
@@ -310,9 +349,9 @@ def prepare(descriptor: int) -> None:
         if int(name) not in (0, 1, 2, descriptor):
             with suppress(OSError):  # the one that listed them is closed already
                 os.close(int(name))
+    signal.pthread_sigmask(signal.SIG_SETMASK, ALL_SIGNALS)  # so they are already, if a server has started this
     for number in (signal.SIGPIPE, signal.SIGXFSZ):
-        signal.signal(number, lambda number, frame: None)  # Python ignores them, and that would be handed on
-    signal.pthread_sigmask(signal.SIG_SETMASK, wire.SIGNALS_BLOCKED)
+        signal.signal(number, signal.SIG_DFL)  # Python ignores them, and that would be handed on
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft > 1024 or soft == resource.RLIM_INFINITY:

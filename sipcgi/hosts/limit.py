@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable
+from functools import partial
 
 from sipcgi.hosts.base import Invocation, Outcome, Run, ScriptHost
 from sipcgi.hosts.statistics import ScriptStatistics, Statistics
@@ -19,10 +20,13 @@ PATIENCE = 0.5  # seconds, then a run is refused: T1, at which the client asks a
 WAITING = 4  # in line for each place
 
 
-class LimitedRun:
-    """A run from being asked for to its end; the host below knows it from its start on."""
+class WaitingRun:
+    """A run that has to wait for its turn; the host below knows it from its start on."""
 
-    __slots__ = ("_host", "_over", "done", "invocation", "line", "run", "since", "stderr", "timer")
+    since = 0.0
+    timer: Timer | None = None
+    run: Run | None = None
+    over = False
 
     def __init__(
         self,
@@ -32,21 +36,21 @@ class LimitedRun:
         done: Callable[[Outcome], None],
         stderr: Callable[[str], None],
     ) -> None:
-        self._host = host
-        self._over = False
+        self.host = host
         self.line = line
         self.invocation = invocation
         self.done = done
         self.stderr = stderr
-        self.since = 0.0
-        self.timer: Timer | None = None
-        self.run: Run | None = None
 
     def end(self) -> None:
         if self.run is not None:
             self.run.end()
-        elif not self._over:
-            self._host.leave(self, Outcome(ended=True))
+        elif not self.over:
+            self.host.leave(self, Outcome(ended=True))
+
+    def ended(self, outcome: Outcome) -> None:
+        self.run, self.over = None, True  # the two would hold each other
+        self.done(outcome)
 
 
 class Line:
@@ -58,8 +62,8 @@ class Line:
         self.statistics = ScriptStatistics()
         self.most: int | None = None
         self.running = 0
-        self.follow_ups: OrderedDict[LimitedRun, None] = OrderedDict()
-        self.new: OrderedDict[LimitedRun, None] = OrderedDict()
+        self.follow_ups: OrderedDict[WaitingRun, None] = OrderedDict()
+        self.new: OrderedDict[WaitingRun, None] = OrderedDict()
 
     def first(self) -> tuple[bool, float]:
         """What it has to say for being served next: the least goes first."""
@@ -89,18 +93,17 @@ class LimitedHost:
         first = next(iter(line.new))
         return len(line.new) >= WAITING * self._share(line) or self.timers.now() - first.since > TARGET
 
-    def start(
-        self, invocation: Invocation, done: Callable[[Outcome], None], stderr: Callable[[str], None]
-    ) -> LimitedRun:
+    def start(self, invocation: Invocation, done: Callable[[Outcome], None], stderr: Callable[[str], None]) -> Run:
         """Starts a run, or has it wait for its turn. The time limit of the run counts from its turn on."""
         line = self._lines.get(invocation.name)
         if line is None:
             line = self._lines[invocation.name] = Line()
         line.most = invocation.max_running
-        run = LimitedRun(self, line, invocation, done, stderr)
         if self._has_place(line) and not (self.waiting and invocation.refusable and (line.new or line.follow_ups)):
-            self._begin(run)
-            return run
+            self.running += 1
+            line.running += 1
+            return self.host.start(invocation, partial(self._ended, line, done), stderr)
+        run = WaitingRun(self, line, invocation, done, stderr)
         run.since = self.timers.now()
         self.waiting += 1
         if invocation.refusable:
@@ -114,9 +117,17 @@ class LimitedHost:
         """What all runs came to so far, and how many there are now."""
         return Statistics(self.running, self.waiting, {name: line.statistics for name, line in self._lines.items()})
 
-    def leave(self, run: LimitedRun, outcome: Outcome) -> None:
+    def _ended(self, line: Line, done: Callable[[Outcome], None], outcome: Outcome) -> None:
+        self.running -= 1
+        line.running -= 1
+        line.statistics.add(outcome)
+        done(outcome)  # which may begin the next run of its transaction
+        if self.waiting:
+            self._serve()
+
+    def leave(self, run: WaitingRun, outcome: Outcome) -> None:
         """It goes without having had its turn."""
-        run._over = True
+        run.over = True
         self._out_of_line(run)
         outcome.wall = self.timers.now() - run.since
         if outcome.refused:
@@ -129,22 +140,6 @@ class LimitedHost:
     def _share(self, line: Line) -> int:
         return line.most or self.most_per_script or max(1, 3 * self.most // 4)
 
-    def _begin(self, run: LimitedRun) -> None:
-        line = run.line
-        self.running += 1
-        line.running += 1
-
-        def ended(outcome: Outcome) -> None:
-            self.running -= 1
-            line.running -= 1
-            line.statistics.add(outcome)
-            run.run, run._over = None, True  # the two would hold each other
-            run.done(outcome)  # which may begin the next run of its transaction
-            if self.waiting:
-                self._serve()
-
-        run.run = self.host.start(run.invocation, ended, run.stderr)
-
     def _serve(self) -> None:
         """Those who waited longest, as far as there is place."""
         while self.running < self.most:
@@ -154,9 +149,11 @@ class LimitedHost:
             line = min(lines, key=Line.first)
             run = next(iter(line.follow_ups or line.new))
             self._out_of_line(run)
-            self._begin(run)
+            self.running += 1
+            line.running += 1
+            run.run = self.host.start(run.invocation, partial(self._ended, line, run.ended), run.stderr)
 
-    def _out_of_line(self, run: LimitedRun) -> None:
+    def _out_of_line(self, run: WaitingRun) -> None:
         self.waiting -= 1
         del (run.line.new if run.invocation.refusable else run.line.follow_ups)[run]
         if run.timer is not None:

@@ -22,17 +22,17 @@ class ScriptStatistics:
     """Of the largest run."""
 
     def add(self, outcome: Outcome) -> None:
-        if outcome.refused:
-            self.refused += 1
-            return
+        if not outcome.complete:
+            if outcome.refused:
+                self.refused += 1
+                return
+            self.failed += not outcome.ended
+            self.timed_out += outcome.timed_out
         self.runs += 1
         self.wall += outcome.wall
         self.cpu += outcome.cpu
         if outcome.peak_kib > self.peak_kib:
             self.peak_kib = outcome.peak_kib
-        if not outcome.complete:
-            self.failed += not outcome.ended
-            self.timed_out += outcome.timed_out
 
     def __str__(self) -> str:
         return (

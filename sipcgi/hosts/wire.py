@@ -19,7 +19,7 @@ A warm parent (hosts/parent) speaks the same, with the base of the marks in the 
 that it is READY, with the paths of what it is made of, a NUL between; later perhaps that its memory has GROWN.
 """
 
-from signal import SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1
+from signal import SIGUSR1
 from struct import Struct
 from typing import NamedTuple
 
@@ -37,7 +37,6 @@ EXITED, FAILED, STARVED, READY, GROWN = 1, 2, 3, 4, 5
 
 MAX_RECORD = 32768  # octets; up to here the kernel needs no scattered pages for a record
 MAX_REPORTS = 16
-SIGNALS_BLOCKED = (SIGHUP, SIGINT, SIGQUIT, SIGTERM)  # by the launcher: the end of the server ends it, nothing else
 LEAVE = SIGUSR1
 """Tells the first process of a PID namespace that its script has ended; blocked in the launcher, so it is not lost."""
 TEXT_BUSY_PAUSE = 0.005  # seconds; whoever writes a program's file has it open about so long

@@ -90,8 +90,6 @@ class Journal(Log):
 class WatchedService(CgiService):
     """The service of a script, which notes in the journal what came of each run."""
 
-    __slots__ = ()
-
     def finished(self, turn: Turn, outcome: Outcome) -> Sequence[Action] | Pending:
         played = self._played(outcome)
         played.event, played.style = turn.event, turn.session.route.style

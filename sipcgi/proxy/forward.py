@@ -5,12 +5,13 @@ The hot path: header lines that nothing changes are never made again.
 
 from __future__ import annotations
 
-from sipcgi.proxy.edits import edited, is_empty
+from sipcgi.compiled import plain_case
+from sipcgi.proxy.edits import FIXED, edited, is_empty
 from sipcgi.proxy.route import is_loose, spent
 from sipcgi.service import NO_EDITS, Edits
 from sipcgi.sip.address import parse_address
 from sipcgi.sip.grammar import split_list
-from sipcgi.sip.headers import Headers
+from sipcgi.sip.headers import KNOWN, SINGLE, Headers
 from sipcgi.sip.message import Request
 from sipcgi.sip.splice import put_on_top
 from sipcgi.sip.uri import SipUri, parse_uri
@@ -18,9 +19,9 @@ from sipcgi.sip.uri import SipUri, parse_uri
 INITIAL_HOPS = 70  # RFC 3261 16.6 item 3
 
 
+@plain_case("plain_forward", KNOWN, FIXED | SINGLE | {"route", "record-route", "max-breadth"})
 def forward(
     request: Request,
-    *,
     uri: str,
     via: str,
     record_route: str | None = None,
@@ -32,6 +33,8 @@ def forward(
     `via` and `record_route` are the values to put on top, `breadth` the share of Max-Breadth (RFC 5393 5.3.3). A
     Record-Route, Max-Forwards or Max-Breadth of the edits takes the place of ours. Raises ScriptError for edits that
     are not allowed, and ParseError for a Max-Forwards of 0, or one or a first Route that does not parse.
+
+    Plain is one without a Route, and with new fields alone in the edits, of other names than those above.
     """
     hops = request.max_forwards
     if hops == 0:

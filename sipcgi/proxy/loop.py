@@ -7,6 +7,7 @@ from hashlib import blake2b
 from itertools import compress
 from operator import not_
 
+from sipcgi.compiled import plain_case
 from sipcgi.errors import ParseError
 from sipcgi.sip.grammar import split_list
 from sipcgi.sip.message import Request
@@ -17,7 +18,10 @@ from sipcgi.sip.via import Via
 # out: with it no loop over a further hop would be found.
 _OF_THE_HOP = frozenset({"via", "max-forwards", "max-breadth", "record-route", "content-length", "cseq"})
 
+_HASHER = blake2b(digest_size=8)
 
+
+@plain_case("plain_loop_hash", _HASHER, _OF_THE_HOP)
 def loop_hash(request: Request) -> str:
     """The second part of the branch: 16 hexadecimal digits over all that decides where `request` goes.
 
@@ -28,7 +32,9 @@ def loop_hash(request: Request) -> str:
     headers = request.headers
     lines = compress(headers.lines, map(not_, map(_OF_THE_HOP.__contains__, headers.names)))
     text = "\n".join([request.uri, str(request.cseq.number), *lines])
-    return blake2b(text.encode("utf-8", "surrogateescape"), digest_size=8).hexdigest()
+    digest = _HASHER.copy()
+    digest.update(text.encode("utf-8", "surrogateescape"))
+    return digest.hexdigest()
 
 
 def is_loop(request: Request, is_ours: Callable[[Via], bool]) -> bool:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from sipcgi.compiled.quick import quick
 from sipcgi.errors import ParseError
 from sipcgi.sip.address import parse_address
 from sipcgi.sip.grammar import split_list
 from sipcgi.sip.headers import Headers
 from sipcgi.sip.message import Request, Response
-from sipcgi.sip.splice import plain_way_back
+from sipcgi.sip.splice import ends_of, plain_way_back
 from sipcgi.sip.status import reason
 
 _CHALLENGES = ("www-authenticate", "proxy-authenticate")
@@ -93,18 +94,18 @@ class ResponseContext:
         return best
 
 
+@quick
 class Ends(NamedTuple):
-    """The header lines of a request that name its two ends: all that outlives it for the sake of its responses."""
+    """What a request has to say of its responses."""
 
-    from_: str
-    to: str
+    fields: Headers
+    """From and To among them."""
     ours: bool
     """Whether the request, without a Via, is one of our own: what answers it is for us."""
 
     @classmethod
     def of(cls, request: Request) -> Ends:
-        names, lines = request.headers.names, request.headers.lines
-        return cls(lines[names.index("from")], lines[names.index("to")], "via" not in names)
+        return cls(request.headers, "via" not in request.headers.names)
 
 
 def upstream(response: Response, ends: Ends) -> Response:
@@ -117,11 +118,10 @@ def upstream(response: Response, ends: Ends) -> Response:
         if response.relayed:  # 8.1.3.3
             raise ParseError("more than our Via: the response is for somebody else", header="via")
         return response
-    headers = response.headers
-    plain = plain_way_back(headers, ends.from_, ends.to)
+    plain = plain_way_back(response, ends.fields)
     if plain is not None:
-        return Response(response.status, response.reason, plain, response.body)
-    names, lines = headers.names.copy(), headers.lines.copy()
+        return plain
+    names, lines = response.headers.names.copy(), response.headers.lines.copy()
     at = names.index("via")
     line = lines[at]
     if "," in line and (rest := _after_the_first(line)):
@@ -150,7 +150,7 @@ def between(response: Response, ends: Ends) -> Response:
 
 
 def _between(ends: Ends, response: Response, names: list[str], lines: list[str]) -> Response:
-    from_, sent, _ = ends
+    from_, sent = ends_of(ends.fields)
     lines[names.index("from")] = from_  # RFC 3261 8.2.6.2
     at = names.index("to")
     line = lines[at]

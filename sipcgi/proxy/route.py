@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
+from sipcgi.compiled import plain_case
+from sipcgi.compiled.quick import quick
 from sipcgi.errors import ParseError
 from sipcgi.service import Edits
 from sipcgi.sip.address import parse_address
@@ -15,8 +17,8 @@ from sipcgi.sip.params import NONE
 from sipcgi.sip.uri import SipUri, Uri, parse_uri
 
 
-@dataclass(slots=True)
-class Preprocessed:
+@quick
+class Preprocessed(NamedTuple):
     """A request as if it had never named us as a hop."""
 
     request: Request
@@ -26,15 +28,17 @@ class Preprocessed:
     """Host and port of the last of them: our socket towards the next hop (RFC 5658 3.2)."""
 
 
+@plain_case("plain_preprocess", SipUri, Preprocessed)
 def preprocess(request: Request, is_ours: Callable[[SipUri], bool]) -> Preprocessed:
-    """Takes out what names us (RFC 3261 16.4); `is_ours` tells whether a URI does. Raises ParseError."""
+    """Takes out what names us (RFC 3261 16.4); `is_ours` tells whether a URI does. Raises ParseError.
+
+    Plain is a request without a Route, or with a single one, as a phone sends it in a dialog.
+    """
     target = request.target
     params = target.params if type(target) is SipUri else NONE
     if "route" not in request.headers.names and "maddr" not in params:
         return Preprocessed(request)
     routes = request.routes
-    if len(routes) == 1 and "lr" not in params and "maddr" not in params:  # what a phone in a dialog sends
-        return _without_only_route(request, routes[0].uri, is_ours)
     own: list[SipUri] = []
     # A strict router has put our Record-Route there. It has an lr parameter; an address-of-record has none.
     if routes and "lr" in params and type(target) is SipUri and is_ours(target):
@@ -58,15 +62,6 @@ def preprocess(request: Request, is_ours: Callable[[SipUri], bool]) -> Preproces
     last = own[-1]
     tokens = tuple([uri.user for uri in own if uri.user is not None])
     return Preprocessed(request, tokens, f"{last.host}:{last.port or 5060}".lower())
-
-
-def _without_only_route(request: Request, uri: Uri, is_ours: Callable[[SipUri], bool]) -> Preprocessed:
-    """`uri` is that of the only Route."""
-    if type(uri) is not SipUri or not is_ours(uri):
-        return Preprocessed(request)
-    tokens = () if uri.user is None else (uri.user,)
-    request = request.rerouted(_without(request, 1, 0))
-    return Preprocessed(request, tokens, f"{uri.host}:{uri.port or 5060}".lower())
 
 
 def strip_routes(request: Request) -> Request:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from sipcgi.compiled import plain_case
 from sipcgi.errors import ParseError, Refused
 from sipcgi.sip.grammar import MAX_ELEMENT, is_token
 from sipcgi.sip.headers import OPTION_TAGS
 from sipcgi.sip.message import Request
-from sipcgi.sip.uri import OtherUri
+from sipcgi.sip.uri import OtherUri, SipUri
 
 
+@plain_case("plain_validate", SipUri)
 def validate(request: Request) -> None:
     """Raises Refused with 400, 414, 416, 420 or 483.
 

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from sipcgi.compiled import compiled
 from sipcgi.sip.headers import Headers
+from sipcgi.sip.message import Response
+
+_MOST_PLAIN = 60_000
+"""Octets that surely fit into a datagram, four for each character of a line."""
 
 
 @compiled
@@ -45,19 +49,40 @@ def _keep_one(names: list[str], lines: list[str], name: str) -> None:
 
 
 @compiled
-def plain_way_back(headers: Headers, from_: str, to: str) -> Headers | None:
-    """The fields of a response without the top Via and with these lines for From and To, the latter with its tag.
+def forget_cgi_fields(headers: Headers) -> None:
+    """Takes CGI- fields out of what came from the network: they are the server's and the script's alone."""
+    if "cgi-" in "".join(headers.names):  # one search for all of them: this is asked of every message
+        headers.remove(*[name for name in headers.names if name[:4] == "cgi-"])
 
-    None when more than that has to change, or another way: it is for whoever calls to see to that.
-    """
+
+@compiled
+def ends_of(headers: Headers) -> tuple[str, str]:
+    """The lines of From and To. Raises ValueError."""
     names, lines = headers.names, headers.lines
-    if names.count("via") < 2 or "from" not in names or "to" not in names:
+    return lines[names.index("from")], lines[names.index("to")]
+
+
+@compiled
+def plain_way_back(response: Response, sent: Headers) -> Response | None:
+    """The response without the top Via and with the From and To of the request whose fields are `sent`.
+
+    To keeps the tag of the response. None when more than that has to change, or another way, and where it has CGI-
+    fields, no Content-Length or more octets than surely fit into a datagram: whoever calls sees to that.
+    """
+    names, lines = response.headers.names, response.headers.lines
+    if (
+        names.count("via") < 2
+        or not {"from", "to", "content-length"} <= set(names)
+        or not {"from", "to"} <= set(sent.names)
+    ):
         return None
     at = names.index("via")
-    line = lines[names.index("to")]
+    line, to = lines[names.index("to")], sent.lines[sent.names.index("to")]
     if "," in lines[at] or (line != to and not line.startswith(f"{to};tag=")):
         return None
     names, lines = names.copy(), lines.copy()
-    lines[names.index("from")] = from_
+    lines[names.index("from")] = sent.lines[sent.names.index("from")]
     del names[at], lines[at]
-    return Headers.of(names, lines)
+    if any(name[:4] == "cgi-" for name in names) or 4 * sum(map(len, lines)) + len(response.body) >= _MOST_PLAIN:
+        return None
+    return Response(response.status, response.reason, Headers.of(names, lines), response.body)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sipcgi.cgi.exec_style import ONE_A_LINE, exec_environment, exec_input, exec_output
+from sipcgi.cgi.exec_style import ONE_A_LINE, exec_environment, exec_output
 from sipcgi.cgi.metavars import MAX_VARIABLE, Occasion, TooLarge
 from sipcgi.errors import ScriptError
 from sipcgi.flow import Flow, HostPort
@@ -104,13 +104,13 @@ def test_the_whole_message_is_on_standard_input_but_for_credentials(given: str) 
     names = given.split()
     text = "\n".join(line for line in lines if "Authorization" not in line or line.partition(":")[0] in names)
     without = "\n".join(line for line in lines if "Authorization" not in line)
-    assert exec_input(occasion(text)) == bytes(invite(without))
+    assert exec_environment(occasion(text)).stdin == bytes(invite(without))
     assert not any("AUTHORIZATION" in name for name in exec_environment(occasion(text)).variables)
 
 
 def test_credentials_are_passed_to_a_script_that_may_have_them() -> None:
     trusted = occasion(trusted=True)
-    assert exec_input(trusted) == bytes(invite())
+    assert exec_environment(trusted).stdin == bytes(invite())
     assert exec_environment(trusted).variables["SIP_HF_AUTHORIZATION"] == 'Digest username="alice"'
     assert exec_environment(trusted).variables["SIP_HF_PROXY_AUTHORIZATION"] == 'Digest username="alice"'
 

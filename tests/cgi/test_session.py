@@ -37,15 +37,15 @@ def after(output: Output | None) -> Session:
 def test_the_request_runs_a_script_once() -> None:
     session = Session(Route("invite.pl"))
     assert session.route.script == "invite.pl"
-    assert (session.run, session.cookie, session.listening()) == (0, None, False)
+    assert (session.run, session.cookie, session.listening) == (0, None, False)
     assert session.wants(REQUEST)
     assert not any(session.wants(event) for event in (response(180), TIMER, CANCEL, ACK))
     assert session.begin(REQUEST) == 1
-    assert (session.run, session.again, session.listening()) == (1, False, True)
+    assert (session.run, session.again, session.listening) == (1, False, True)
     assert not any(session.wants(event) for event in (REQUEST, response(180), TIMER, CANCEL, ACK))
     session.take(Output())
     assert not any(session.wants(event) for event in (REQUEST, response(180), TIMER, CANCEL, ACK))
-    assert not session.listening()
+    assert not session.listening
 
 
 @pytest.mark.rfc("3050", "5.6.1.5")
@@ -89,7 +89,7 @@ def test_a_cookie_stays_until_another_one_is_set() -> None:
 
 def test_no_run_after_a_failed_one_not_even_when_the_script_for_errors_asks_for_it() -> None:
     session = after(None)
-    assert not session.listening()
+    assert not session.listening
     session.take(Output(cookie="x", again=True))
     assert session.cookie is None
     assert not any(session.wants(event) for event in (REQUEST, response(180), TIMER, CANCEL, ACK))
@@ -99,7 +99,7 @@ def test_no_run_after_a_failed_one_not_even_when_the_script_for_errors_asks_for_
 def test_the_run_for_a_cancel_is_the_last() -> None:
     session = after(AGAIN)
     session.begin(CANCEL)
-    assert not session.listening()
+    assert not session.listening
     session.take(AGAIN)
     assert not any(session.wants(event) for event in (response(487), TIMER, CANCEL))
 

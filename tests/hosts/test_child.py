@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import os
+import random
 import resource
 import shutil
 import signal
+import subprocess
 import time
 from typing import TYPE_CHECKING
 
 import pytest
 
+from sipcgi.hosts.ending import MARK
 from sipcgi.hosts.marks import RLIMIT_LOCKS
 from sipcgi.profile import Limits, Profile
+from tests.hosts.conftest import Bench, hosted
 
 if TYPE_CHECKING:
-    from tests.hosts.conftest import Bench
+    from pathlib import Path
 
 MIB = 1024 * 1024
 ROOT = os.geteuid() == 0
@@ -101,6 +105,25 @@ async def test_open_files(bench: Bench) -> None:
 async def test_processes(bench: Bench) -> None:
     outcome = await bench.sh("sleep 0.01 & sleep 0.01 & wait; echo all", profile=limited(processes=1))
     assert outcome.stdout != b"all\n"
+
+
+@pytest.mark.skipif(not ROOT, reason="only root may become another user")
+async def test_a_user_who_has_too_many_processes_already(tmp_path: Path) -> None:
+    """They may be of anybody else: where no control group counts them, the kernel counts those of the user."""
+    user = random.randrange(1 << 24, 1 << 30)
+    others = [subprocess.Popen(["/bin/sleep", "60"], user=user) for _ in range(3)]  # noqa: ASYNC220
+    profile = Profile(Limits(processes=2), user=str(user), group="0")
+    try:
+        async with hosted(launchers=1, ending=MARK) as host:
+            outcome = await Bench(host, tmp_path).run("/bin/true", directory="/", profile=profile)
+    finally:
+        for process in others:
+            process.kill()
+            process.wait()
+    assert outcome.failure == (
+        "could not be started: its user has as many processes as it may (limits.processes, ulimit -u): "
+        "Resource temporarily unavailable"
+    )
 
 
 @pytest.mark.parametrize(

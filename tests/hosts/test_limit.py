@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 import pytest
 
-from sipcgi.hosts.base import Invocation, Outcome
-from sipcgi.hosts.limit import PATIENCE, TARGET, WAITING, LimitedHost, LimitedRun
+from sipcgi.hosts.base import Invocation, Outcome, Run
+from sipcgi.hosts.limit import PATIENCE, TARGET, WAITING, LimitedHost
 from sipcgi.timerqueue import TimerQueue
 
 
@@ -46,7 +46,7 @@ class Case:
         self.host = LimitedHost(self.below, self.timers, most)
         self.outcomes: dict[str, Outcome] = {}
 
-    def start(self, run: str, *, refusable: bool = True, most: int | None = None) -> LimitedRun:
+    def start(self, run: str, *, refusable: bool = True, most: int | None = None) -> Run:
         """Of the script whose name is the run's without its number."""
         invocation = Invocation(run.rstrip("0123456789"), [run], "/", {}, refusable=refusable, max_running=most)
 

@@ -45,18 +45,19 @@ def both(monkeypatch: pytest.MonkeyPatch, missing: Callable[[str], None], tmp_pa
 
 
 def run(spawn: Spawn, texts: bytes, arguments: int, mark: int) -> tuple[bytes, int]:
-    """What it prints, and its exit code. It is started by who ignores a signal and blocks another one."""
+    """What it prints, and its exit code. It is started by who has a handler for a signal and blocks all."""
     reading, writing = os.pipe()
     stdin = os.memfd_create("stdin", os.MFD_CLOEXEC)
     os.pwrite(stdin, b"what it reads", 0)
-    ignored = signal.signal(signal.SIGUSR2, signal.SIG_IGN)
-    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGHUP,))
+    before = {number: signal.signal(number, print) for number in (signal.SIGUSR2, signal.SIGPIPE, signal.SIGXFSZ)}
+    blocked = signal.pthread_sigmask(signal.SIG_SETMASK, launcher.ALL_SIGNALS)
     try:
         process = spawn(texts, arguments, [(writing, 1), (writing, 2), (stdin, 0)], mark)
         assert signal.SIGHUP in signal.pthread_sigmask(signal.SIG_BLOCK, ())
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
-        signal.signal(signal.SIGUSR2, ignored)
+        for number, handler in before.items():
+            signal.signal(number, handler)
         os.close(writing)
         os.close(stdin)
     with open(reading, "rb") as pipe:

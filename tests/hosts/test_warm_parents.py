@@ -17,13 +17,13 @@ import trio
 from sipcgi.hosts import parent as parent_module
 from sipcgi.hosts import warm as warm_module
 from sipcgi.profile import Hosting, Limits, Profile
-from tests.hosts.warm_bench import COMMON
+from tests.hosts.conftest import hosted
+from tests.hosts.warm_bench import COMMON, WarmBench
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from sipcgi.hosts.base import Outcome, Run
-    from tests.hosts.warm_bench import WarmBench
 
 PYTHON, PERL, RUBY = "#!/usr/bin/env python3\n", "#!/usr/bin/perl\n", "#!/usr/bin/ruby\n"
 SAYS = {
@@ -224,6 +224,20 @@ async def test_a_run_that_takes_too_long(warm: WarmBench, language: str) -> None
     assert (outcome.timed_out, outcome.signal) == (True, signal.SIGTERM)
     assert 0.2 <= outcome.wall < 0.9
     assert warm.only().taken == 1
+
+
+async def test_a_run_that_is_ended_at_once(warm: WarmBench, language: str) -> None:
+    """Before it has a process group; nobody waits for the grace."""
+    script = warm.write("script", LASTS[language].format("30"))
+    await warm.warm_up(script, timeout=0.05)
+    for _ in range(20):
+        ends = Ends()
+        ends.start(warm, script, timeout=60)
+        ends.runs[0].end()
+        await warm.until(lambda ends=ends: ends.outcomes)  # type: ignore[misc]
+        (outcome,) = ends.outcomes
+        assert outcome.ended
+        assert outcome.wall < 0.9
 
 
 DEAF = {
@@ -514,24 +528,31 @@ async def test_a_renewal_replaces_all(warm: WarmBench) -> None:
     await warm.until(lambda: not old.is_running())
 
 
-async def test_nothing_is_left_when_the_server_ends(tmp_path: Path, language: str) -> None:
-    from tests.hosts.conftest import hosted
-    from tests.hosts.warm_bench import WarmBench
-
+@pytest.mark.parametrize("when", ["at once", "later", "deaf"])
+async def test_nothing_is_left_when_the_server_ends(tmp_path: Path, language: str, when: str) -> None:
+    """Neither of those that were forked a moment ago, nor of those that do not listen."""
     async with hosted() as host, trio.open_nursery() as nursery:
         bench = WarmBench(host, tmp_path)
         await nursery.start(bench.warm.run)
-        script = bench.write("script", LASTS[language].format("60"))
+        script = bench.write("script", DEAF[language] if when == "deaf" else LASTS[language].format("60"))
         await bench.warm_up(script, timeout=0.05)
+        (tmp_path / "deaf").unlink(missing_ok=True)
         ends = Ends()
         for _ in range(3):
             ends.start(bench, script, timeout=60)
-        (process,) = parents(script)
-        await bench.until(lambda: len(process.children()) == 3)
+        if when != "at once":
+            (process,) = parents(script)
+            await bench.until(lambda: len(process.children()) == 3)
+        if when == "deaf":
+            await bench.until((tmp_path / "deaf").exists)
         nursery.cancel_scope.cancel()
-    with trio.fail_after(5):  # the grace is one second of it
-        while leavings(tmp_path):  # noqa: ASYNC110
-            await trio.sleep(0.01)
+    try:
+        with trio.fail_after(5):  # the grace is one second of it
+            while leavings(tmp_path):  # noqa: ASYNC110
+                await trio.sleep(0.01)
+    finally:
+        for left in leavings(tmp_path):
+            left.kill()
     assert ends.outcomes == []
 
 

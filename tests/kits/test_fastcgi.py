@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from sipcgi.hosts import fastcgi_records as records
 from sipcgi.hosts.kits import with_kits
-from sipcgi.kits.python.sipcgi_fastcgi import _pairs
+from sipcgi.kits.python.sipcgi_fastcgi import _pairs, _whole
 
 TEXT = """#!/usr/bin/env python3
 import os
@@ -26,6 +26,11 @@ def answer(request):
         with Call() as call:
             call.reply(480, "Kit")
         return
+    if request.environment.get("A") == "return":
+        return eval(request.environment["RETURN"])
+    if "DO" in request.environment:
+        exec(request.environment["DO"])
+        return sys.stdin.read()
     assert os.environ is request.environment and os.environb[b"A"] == os.environ["A"].encode()
     return f"{request.environment['A']} {len(request.body)}"
 
@@ -116,6 +121,45 @@ def test_call_of_the_other_kit(program: Program) -> None:
     assert program.answer()[0] == b"SIP/2.0 480 Kit\n\n"
 
 
+@pytest.mark.parametrize(
+    ("does", "output", "status"),
+    [
+        ("print('first')", b"first\nbody", 0),
+        ("sys.stdout.buffer.write(b'1st'); sys.stdout.buffer.seek(0)", b"1stbody", 0),
+        ("print('first'); sys.stdout.flush(); sys.stdout.seek(0); sys.stdout.truncate()", b"body", 0),
+        ("sys.stdin.buffer.read(1)", b"ody", 0),
+        ("sys.stdin.readline(); sys.stdin.seek(0)", b"body", 0),
+        ("sys.stdin.close()", b"", 1),
+        ("sys.stdin = open('/dev/null')", b"", 0),
+        ("sys.modules['kept'] = sys.stdin.buffer.getbuffer()", b"body", 0),
+        ("sys.stdout = open('/dev/null', 'w')", b"body", 0),
+        ("sys.stdout = type(sys.stdout)(sys.stdout.buffer)", b"body", 0),
+        ("print('!', file=sys.stderr)", b"body", 0),
+        ("sys.exit(3)", b"", 3),
+        ("os.environ = {}; os.environb = {}", b"body", 0),
+    ],
+)
+def test_a_run_finds_nothing_of_the_one_before(program: Program, does: str, output: bytes, status: int) -> None:
+    for body in (b"body", b"", b"body"):
+        program.say(records.whole_request(1, {"DO": ""}, body))
+        assert program.answer() == (body, (0, records.REQUEST_COMPLETE))
+    program.say(records.whole_request(1, {"DO": does}, b"body"))
+    assert program.answer() == (output, (status, records.REQUEST_COMPLETE))
+    for variables in ({"A": "a"}, {"A": "kit"}, {"A": "a"}):
+        program.say(records.whole_request(1, variables, b"body"))
+        assert program.answer()[0] == (b"SIP/2.0 480 Kit\n\n" if variables["A"] == "kit" else b"a 4")
+    program.say(records.whole_request(1, {"DO": "print(os.environ['DO'][:0] + 'x')"}, b"body"))
+    assert program.answer() == (b"x\nbody", (0, records.REQUEST_COMPLETE))
+
+
+@pytest.mark.parametrize("returned", ["b'octets'", "bytearray(b'octets')", "memoryview(b'octets')", "'octets'", "7"])
+def test_what_a_function_may_return(program: Program, returned: str) -> None:
+    """Text and octets, and what is neither is a fault of its own."""
+    program.say(records.whole_request(1, {"A": "return", "RETURN": returned}, b""))
+    expected = (b"", (1, 0)) if returned == "7" else (b"octets", (0, 0))
+    assert program.answer() == expected
+
+
 def test_what_it_can_do(program: Program) -> None:
     program.say(records.question())
     found = program.record()
@@ -186,3 +230,20 @@ def test_as_a_script(tmp_path: Path) -> None:
 def test_names_and_values_as_the_server_sends_them(variables: dict[str, str]) -> None:
     octets = records.pairs(variables)
     assert _pairs(octets) == variables
+
+
+@given(
+    st.dictionaries(st.text("AB", min_size=1, max_size=150), st.text(max_size=300), min_size=1, max_size=5),
+    st.binary(max_size=600),
+    st.data(),
+)
+def test_a_whole_request_is_known_and_nothing_else(variables: dict[str, str], body: bytes, data: st.DataObject) -> None:
+    octets = records.whole_request(1, variables, body)
+    found = _whole(octets)
+    assert found is not None
+    assert (_pairs(found._params), found.body, found.keep) == (variables, body, True)
+    cut = data.draw(st.integers(0, len(octets) - 1) | st.integers(len(octets) - 20, len(octets) - 1))
+    assert _whole(octets[:cut]) is None
+    assert _whole(octets + octets[:cut] + b"\1") is None
+    assert _whole(records.whole_request(2, variables, body)) is None
+    assert _whole(records.stream(records.PARAMS, 1, octets)) is None

@@ -212,7 +212,7 @@ def test_4_a_3xx_is_replaced_by_what_is_left_of_it() -> None:
 
 @pytest.mark.rfc("3261", "8.1.3.3")
 def test_what_answers_a_request_of_our_own_is_for_us() -> None:
-    own = Ends("From: <sip:us>;tag=1", TO, ours=True)
+    own = Ends(ends().fields, ours=True)
     received = response(OURS, FROM, TO + ";tag=2")
     assert upstream(received, own) is received
     with pytest.raises(ParseError):

@@ -11,6 +11,7 @@ import pytest
 from sipcgi import compiled
 from sipcgi.sip import splice
 from sipcgi.sip.headers import Headers
+from sipcgi.sip.message import Response
 
 
 def pure(name):
@@ -83,30 +84,36 @@ def test_several_of_what_occurs_once(way):
 def test_text_beyond_ascii(way):
     put, back = way
     assert on_top(put, [V1], via="ü\udcff") == [("via", "Via: ü\udcff"), V1]
-    assert lines_of(back(response(), "From: ü", "To: b")) == ["Via: 2", "From: ü", "To: b;tag=1", "Subject: x"]
+    assert back(response(), sent("From: ü")).headers.lines == ["Via: 2", "From: ü", "To: b;tag=1", SUBJECT, LENGTH]
+
+
+SUBJECT, LENGTH = "Subject: x", "Content-Length: 2"
+
+
+def sent(from_="From: a", to="To: b"):
+    return Headers.of(["subject", "to", "from"], ["Subject: y", to, from_])
 
 
 def response(*changes):
-    fields = {"via": "Via: 1", "via2": "Via: 2", "from": "From: x", "to": "To: b;tag=1", "subject": "Subject: x"}
+    fields = {
+        "via": "Via: 1", "via2": "Via: 2", "from": "From: x", "to": "To: b;tag=1", "subject": SUBJECT,
+        "content-length": LENGTH,
+    }  # fmt: skip
     fields |= dict(changes)
     kept = [(name[:3] if name[:3] == "via" else name, line) for name, line in fields.items() if line is not None]
-    return Headers.of([name for name, _ in kept], [line for _, line in kept])
-
-
-def lines_of(headers):
-    assert len(headers.names) == len(headers.lines)
-    return None if headers is None else headers.lines
+    return Response(200, "OK", Headers.of([name for name, _ in kept], [line for _, line in kept]), b"ab")
 
 
 def test_the_way_back(way):
     _, back = way
     before = response()
-    found = back(before, "From: a", "To: b")
-    assert type(found) is Headers
-    assert found.names == ["via", "from", "to", "subject"]
-    assert found.lines == ["Via: 2", "From: a", "To: b;tag=1", "Subject: x"]
-    assert before.lines[0] == "Via: 1"
-    assert back(response(("to", "To: b")), "From: a", "To: b") is not None
+    found = back(before, sent())
+    assert (type(found), type(found.headers)) == (Response, Headers)
+    assert (found.status, found.reason, found.body) == (200, "OK", b"ab")
+    assert found.headers.names == ["via", "from", "to", "subject", "content-length"]
+    assert found.headers.lines == ["Via: 2", "From: a", "To: b;tag=1", SUBJECT, LENGTH]
+    assert before.headers.lines[0] == "Via: 1"
+    assert back(response(("to", "To: b")), sent()) is not None
 
 
 @pytest.mark.parametrize(
@@ -119,11 +126,38 @@ def test_the_way_back(way):
         ("to", "To: c;tag=1"),
         ("to", "To: b;other=1"),
         ("to", "To: "),
+        ("content-length", None),
+        ("cgi-x", "CGI-X: y"),
+        ("subject", "x" * 15000),
     ],
 )
 def test_what_another_way_is_for(way, change):
     _, back = way
-    assert back(response(change), "From: a", "To: b") is None
+    assert back(response(change), sent()) is None
+
+
+def test_a_large_body_is_for_another_way(way):
+    _, back = way
+    large = response()
+    large.body = bytes(60000)
+    assert back(large, sent()) is None
+    assert back(response(), Headers.of(["from"], ["From: a"])) is None
+
+
+@pytest.mark.parametrize("forget", [pure("forget_cgi_fields"), splice.forget_cgi_fields])
+def test_cgi_fields_are_forgotten(forget):
+    fields = Headers.of(["cgi-a", "via", "cgi-b", "cgi", "x-cgi-c", "cgi-", "é"], ["1", "2", "3", "4", "5", "6", "7"])
+    forget(fields)
+    assert (fields.names, fields.lines) == (["via", "cgi", "x-cgi-c", "é"], ["2", "4", "5", "7"])
+    forget(fields)
+    assert len(fields) == 4
+
+
+@pytest.mark.parametrize("ends", [pure("ends_of"), splice.ends_of])
+def test_the_ends(ends):
+    assert ends(Headers.of(["to", "via", "from", "to"], ["1", "2", "3", "4"])) == ("3", "1")
+    with pytest.raises(ValueError, match=r"is not in list|has From and To"):
+        ends(Headers.of(["to"], ["1"]))
 
 
 def test_both_ways_are_one():
@@ -137,11 +171,14 @@ def test_both_ways_are_one():
             found = [on_top(put, fields, hops, breadth, route) for put in ways_of_putting]
             assert all(one == found[0] for one in found)
     ways_back = ways("plain_way_back")
-    for _ in range(2000):
-        fields = draw.choices([V1, V2, S, ("from", "From: x"), ("to", "To: b;tag=1"), ("via", "Via: 1, 2")], k=6)
+    for _ in range(3000):
+        extra = [("to", "To: b;tag=1"), ("via", "Via: 1, 2"), ("cgi-x", "CGI-X: y"), ("content-length", "l:0")]
+        fields = draw.choices([V1, V2, S, ("from", "From: x"), ("from", "From: z"), *extra], k=draw.randrange(12))
         headers = Headers.of([name for name, _ in fields], [line for _, line in fields])
-        found = [back(headers, "From: a", draw.choice(["To: b"])) for back in ways_back]
-        assert all((one and lines_of(one)) == (found[0] and lines_of(found[0])) for one in found)
+        request = draw.choice([sent(), sent(), sent(to="To: c"), Headers.of([], [])])
+        found = [back(Response(180, "é", headers), request) for back in ways_back]
+        assert all(one == found[0] for one in found)
+        assert all(one is None or one.headers.names == found[0].headers.names for one in found)
 
 
 @pytest.mark.skipif(len(ways("put_on_top")) == 1, reason="the compiled part is not there")
@@ -156,6 +193,13 @@ def test_what_is_no_message_is_refused():
     ):
         with pytest.raises(TypeError):
             put(*arguments)
-    for arguments in ((object(), "", ""), (Headers(), "", None), (Headers.of([], ["a"]), "", "")):
+    uneven = Headers.of([], ["a"])
+    for arguments in ((response(),), (response(), None), (response(), uneven), (Response(200, "", uneven), Headers())):
         with pytest.raises(TypeError):
             back(*arguments)
+    with pytest.raises(AttributeError):
+        back(object(), Headers())
+    for fields in (None, uneven):
+        for function in (splice.forget_cgi_fields, splice.ends_of):
+            with pytest.raises(TypeError):
+                function(fields)

@@ -15,7 +15,7 @@ lambda do
   stdin, apart = 1, 2
   max_record = 32_768 # octets
   rlimit_locks = 10 # bears the mark of the run (hosts/marks)
-  grace = 1.0 # seconds between TERM and KILL, when the server is gone
+  grace, turns = 0.8, 8 # seconds between TERM and KILL, when the server is gone; after 1 s the launcher kills us
   look, growth = 64, 4096 # forks between two looks at our memory; pages more than at the start
   # What ruby has no method for that does it as plainly, by the machine that it was made for (e_machine of ELF).
   calls = { 62 => [292, 61], 21 => [316, 114], 22 => [326, 114] } # x86-64, PowerPC, s390x
@@ -48,10 +48,15 @@ lambda do
     true
   end
 
+  # One that is not reaped has a group of its own, or has not begun, and then leaves nothing.
+  signal_run = lambda do |process, signal|
+    signal_group.(process, signal) || Process.kill(:KILL, process)
+  end
+
   farewell = lambda do
     groups = process_of.values
-    groups.each { |group| signal_group.(group, :TERM) }
-    20.times do
+    groups.each { |group| signal_run.(group, :TERM) }
+    turns.times do
       break if groups.empty?
 
       begin
@@ -60,7 +65,7 @@ lambda do
         nil
       end
       groups.select! { |group| signal_group.(group, 0) }
-      sleep grace / 20 unless groups.empty?
+      sleep grace / turns unless groups.empty?
     end
     groups.each { |group| signal_group.(group, :KILL) }
     exit! 0
@@ -85,9 +90,9 @@ lambda do
 
   # In the child: makes of it what the launcher makes of a process that it starts.
   become = lambda do |mark, streams|
+    %w[CHLD TERM].each { |name| trap(name, "DEFAULT") } # before there is a group to be told to end
     Process.setsid
     Process.setrlimit(rlimit_locks, mark, Process::RLIM_INFINITY)
-    %w[CHLD TERM].each { |name| trap(name, "DEFAULT") }
     streams.zip([1, 2, 0]) { |stream, number| syscall(dup3, stream.fileno, number, 0) }
     [server, wakeup, wake].each(&:close)
   rescue StandardError
@@ -124,7 +129,7 @@ lambda do
     next start.(run, base, flags, arguments, record.byteslice(order_size..), given) if kind == kinds[:start]
 
     process = process_of[run] # unless it has been reaped
-    signal_group.(process, kind == kinds[:end] ? :TERM : :KILL) if process
+    signal_run.(process, kind == kinds[:end] ? :TERM : :KILL) if process
     nil
   end
 

@@ -38,6 +38,12 @@ COMPLETE, CANNOT_MULTIPLEX, OVERLOADED, UNKNOWN_ROLE = range(4)
 VALUES = {"FCGI_MAX_CONNS": "1", "FCGI_MAX_REQS": "1", "FCGI_MPXS_CONNS": "0"}  # one process, one request at a time
 HEADER = struct.Struct(">BBHHBx")
 MOST = 65535  # octets of content in a record
+# A request 1 that came whole: what is before its variables and between them and the body, each with the length and the
+# padding of what follows.
+START, MIDDLE = struct.Struct(">20sHH"), struct.Struct(">12sHH")
+WHOLE = (b"\1\1\0\1\0\10\0\0\0\1\1\0\0\0\0\0\1\4\0\1", 0, b"\1\4\0\1\0\0\0\0\1\5\0\1", 0)
+LAST = b"\1\5\0\1\0\0\0\0"
+GOOD_END = b"\1\6\0\1\0\0\0\0\1\3\0\1\0\10\0\0\0\0\0\0\0\0\0\0"  # behind its output
 
 
 class Request:
@@ -45,13 +51,13 @@ class Request:
 
     __slots__ = ("_number", "_params", "body", "environment", "keep")
 
-    def __init__(self, number: int, keep: bool) -> None:
-        self.environment: dict[str, str] = {}
-        self.body = b""
+    def __init__(self, number: int, keep: bool, params: bytes = b"", body: bytes = b"") -> None:
+        self.environment: dict[str, str]
+        self.body = body
         self.keep = keep
         """Whether the connection goes on after it."""
         self._number = number
-        self._params = b""
+        self._params = params
 
 
 def serve(handler: Handler) -> None:
@@ -80,19 +86,47 @@ def serve(handler: Handler) -> None:
 
 
 class _Octets(Mapping[bytes, bytes]):
-    """The environment of a run as os.environb has that of a process."""
-
-    def __init__(self, texts: dict[str, str]) -> None:
-        self.texts = texts
+    """What os.environ is now, as os.environb has the environment of a process."""
 
     def __getitem__(self, name: bytes) -> bytes:
-        return os.fsencode(self.texts[os.fsdecode(name)])
+        return os.fsencode(os.environ[os.fsdecode(name)])
 
     def __iter__(self) -> Iterator[bytes]:
-        return map(os.fsencode, self.texts)
+        return map(os.fsencode, os.environ)
 
     def __len__(self) -> int:
-        return len(self.texts)
+        return len(os.environ)
+
+
+ENVIRONB = _Octets()
+
+
+class _Streams:
+    """The standard streams of a run; untouched ones are those of the next, too, for it takes long to make them."""
+
+    def __init__(self, body: bytes) -> None:
+        self.body, self.printed, self.complained = io.BytesIO(body), io.BytesIO(), io.BytesIO()
+        self.texts = (
+            io.TextIOWrapper(self.body, "utf-8", "surrogateescape"),
+            io.TextIOWrapper(self.printed, "utf-8", "surrogateescape"),
+            io.TextIOWrapper(self.complained, "utf-8", "backslashreplace"),
+        )
+
+    def for_next(self, body: bytes) -> _Streams:
+        """Those of a run with that body."""
+        try:
+            io.BytesIO.__init__(self.body, body)
+        except BufferError:  # the program still has a view of the one before
+            return _Streams(body)
+        return self
+
+    def untouched(self) -> bool:
+        """Whether nothing was read or printed, or closed, or put in their place."""
+        try:
+            moved = self.body.tell() or self.printed.tell() or self.complained.tell()
+        except ValueError:
+            return False
+        return not moved and (sys.stdin, sys.stdout, sys.stderr) == self.texts
 
 
 class _Connection:
@@ -102,10 +136,15 @@ class _Connection:
         self.connection = connection
         self.handler = handler
         self.request: Request | None = None
+        self.streams: _Streams | None = None
+        """Those that the next run may have."""
 
     def attend(self) -> None:
         rest = b""
         while octets := self.connection.recv(65536):
+            if not rest and self.request is None and (request := _whole(octets)) is not None:
+                self.answer(request)
+                continue
             rest += octets
             at, size = 0, len(rest)
             while size - at >= 8:
@@ -151,19 +190,15 @@ class _Connection:
 
     def answer(self, request: Request) -> None:
         """Calls the handler as a process of its own would find itself."""
-        request.environment = _pairs(request._params)
-        number, status = request._number, 0
+        environment = request.environment = _pairs(request._params)
+        number, status, output = request._number, 0, b""
+        streams = _Streams(request.body) if self.streams is None else self.streams.for_next(request.body)
         kept = os.environ, os.environb, sys.stdin, sys.stdout, sys.stderr
-        printed, complained = io.BytesIO(), io.BytesIO()
-        sys.stdin = io.TextIOWrapper(io.BytesIO(request.body), "utf-8", "surrogateescape")
-        sys.stdout = io.TextIOWrapper(printed, "utf-8", "surrogateescape")
-        sys.stderr = io.TextIOWrapper(complained, "utf-8", "backslashreplace")
-        os.environ = request.environment  # type: ignore[assignment]  # noqa: B003 - of the run, not of the process
-        os.environb = _Octets(request.environment)  # type: ignore[assignment]
+        os.environ = environment  # type: ignore[assignment]  # noqa: B003 - of the run, not of the process
+        os.environb = ENVIRONB  # type: ignore[assignment]
+        sys.stdin, sys.stdout, sys.stderr = streams.texts
         try:
-            output = self.handler(request)
-            sys.stdout.flush()
-            printed.write(_octets(output))
+            output = _octets(self.handler(request))
         except SystemExit as end:
             status = _status(end)
         except BaseException:
@@ -173,14 +208,21 @@ class _Connection:
             traceback.print_exc()
         sys.stdout.flush()
         sys.stderr.flush()
-        said, complaints = printed.getvalue(), complained.getvalue()
+        printed, complaints = streams.printed.getvalue(), streams.complained.getvalue()
+        self.streams = None if printed or complaints or not streams.untouched() else streams
         os.environ, os.environb, sys.stdin, sys.stdout, sys.stderr = kept
+        said = printed + output
+        if number == 1 and 0 < len(said) <= MOST and not (status or complaints):  # nearly each time
+            self.connection.sendall(HEADER.pack(1, STDOUT, 1, len(said), 0) + said + GOOD_END)
+            return
         errors = _stream(STDERR, number, complaints) if complaints else b""
         self.connection.sendall(errors + _stream(STDOUT, number, said) + _end(number, status, COMPLETE))
 
 
 def _octets(output: str | bytes | None) -> bytes:
-    return output.encode("utf-8", "surrogateescape") if isinstance(output, str) else output or b""
+    if isinstance(output, str):
+        return output.encode("utf-8", "surrogateescape")
+    return output if type(output) is bytes else bytes(memoryview(output or b""))  # which a number is not
 
 
 def _status(end: SystemExit) -> int:
@@ -189,6 +231,19 @@ def _status(end: SystemExit) -> int:
         return (end.code or 0) & 0xFF
     print(end.code, file=sys.stderr)
     return 1
+
+
+def _whole(octets: bytes) -> Request | None:
+    """The request, if what came is all of one and nothing more: nearly each time."""
+    try:
+        start, params, padding = START.unpack_from(octets)
+        middle, body, more_padding = MIDDLE.unpack_from(octets, 24 + params)
+    except struct.error:  # too short
+        return None
+    last = 40 + params + body
+    if (start, padding, middle, more_padding) != WHOLE or octets[last:] != (LAST if body else b""):
+        return None
+    return Request(1, True, octets[24 : 24 + params], octets[40 + params : last])
 
 
 def _pairs(octets: bytes) -> dict[str, str]:
