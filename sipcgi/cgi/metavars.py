@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
+from sipcgi.compiled import compiled
 from sipcgi.compiled.quick import quick
 from sipcgi.flow import Flow
 from sipcgi.service import AckReceived, Cancelled, Event, RequestReceived, ResponseReceived, TimerFired
@@ -73,19 +75,16 @@ def environment(occasion: Occasion) -> Environment:
     """The metavariables for one run, and the body of the message at hand. Raises TooLarge."""
     event, initial = occasion.event, occasion.initial
     message: Message
+    happened: dict[str, str | int]
     if isinstance(event, RequestReceived):
         message = request = event.request
-        flow, request_token, local = occasion.flow, occasion.request_token, False
+        stdin, request_token, way = request.body, occasion.request_token, _way(occasion.flow)
         happened = {"SIPCGI_EVENT": "request", "REQUEST_METHOD": request.method, "REQUEST_URI": request.uri}
     else:
-        message, flow, request_token, local, happened = _later(event, occasion)
-    variables, dropped = protocol_variables(message.headers)
-    if not occasion.pass_authorization and (
-        "SIP_AUTHORIZATION" in variables or "SIP_PROXY_AUTHORIZATION" in variables
-    ):  # RFC 3050 7.3
-        variables.pop("SIP_AUTHORIZATION", None)
-        variables.pop("SIP_PROXY_AUTHORIZATION", None)
-    variables |= {
+        message, stdin, request_token, way, happened = _later(event, occasion)
+    # RFC 3050 5.5.1: undefined, as None says here, is not the same as empty. AUTH_TYPE and REMOTE_USER are never
+    # defined: the server itself has not checked anybody's credentials (5.5.1.1, 5.5.1.10)
+    known: dict[str, str | int | None] = {
         "GATEWAY_INTERFACE": "SIP-CGI/1.1",
         "SERVER_NAME": occasion.server_name,
         "SERVER_PROTOCOL": "SIP/2.0",
@@ -93,66 +92,73 @@ def environment(occasion: Occasion) -> Environment:
         "SIPCGI_TRANSACTION": occasion.transaction,
         "SIPCGI_METHOD": initial.method,
         "SIPCGI_URI": initial.uri,
-        "SIPCGI_RUN": f"{occasion.run}",
-        "SIPCGI_ELAPSED_MS": f"{occasion.elapsed_ms}",
-        "SIPCGI_PENDING": f"{event.situation.pending}",
+        "SIPCGI_RUN": occasion.run,
+        "SIPCGI_ELAPSED_MS": occasion.elapsed_ms,
+        "SIPCGI_PENDING": event.situation.pending,
+        "SIPCGI_BEST": event.situation.best,
+        "SCRIPT_COOKIE": occasion.cookie,
+        "REGISTRATIONS": occasion.registrations,
     }
-    # RFC 3050 5.5.1: undefined is not the same as empty. AUTH_TYPE and REMOTE_USER are never defined: the server itself
-    # has not checked anybody's credentials (5.5.1.1, 5.5.1.10)
-    if event.situation.best is not None:
-        variables["SIPCGI_BEST"] = f"{event.situation.best}"
-    if occasion.cookie is not None:
-        variables["SCRIPT_COOKIE"] = occasion.cookie
-    if occasion.registrations is not None:
-        variables["REGISTRATIONS"] = occasion.registrations
-    variables |= happened
-    if request_token is not None:
-        variables["REQUEST_TOKEN"] = request_token
-    variables |= _way(flow, local)
-    stdin = b"" if isinstance(event, TimerFired) else message.body
+    known |= happened
+    known["REQUEST_TOKEN"] = request_token
+    known |= way
     if stdin:  # RFC 3050 5.5.1.2, 5.5.1.3
-        variables["CONTENT_LENGTH"] = f"{len(stdin)}"
-        kind = message.headers.get("content-type")
-        if kind is not None:
-            variables["CONTENT_TYPE"] = kind
+        known["CONTENT_LENGTH"] = len(stdin)
+        known["CONTENT_TYPE"] = message.headers.get("content-type")
+    variables = plain_variables(message.headers, known, occasion.pass_authorization, MAX_VARIABLE // 4)
+    if variables is not None:
+        return Environment(variables, [], stdin)
+    variables, dropped = protocol_variables(message.headers)
+    if not occasion.pass_authorization:  # RFC 3050 7.3
+        variables.pop("SIP_AUTHORIZATION", None)
+        variables.pop("SIP_PROXY_AUTHORIZATION", None)
+    variables |= {name: f"{value}" for name, value in known.items() if value is not None}
     check_size(variables)
     return Environment(variables, dropped, stdin)
 
 
+@compiled
+def plain_variables(
+    _headers: Headers, _known: Mapping[str, str | int | None], _pass_authorization: bool, _most: int
+) -> dict[str, str] | None:
+    """All of them, if the compiled part takes them: each field is the only one of its variable, and they have no more
+    than `_most` characters."""
+    return None
+
+
 def _later(
     event: ResponseReceived | TimerFired | Cancelled | AckReceived, occasion: Occasion
-) -> tuple[Message, Flow, str | None, bool, dict[str, str]]:
-    """After the request: the message at hand, by which way it came and in which dialog, whether the server itself has
-    made it, and what is said of it."""
+) -> tuple[Message, bytes, str | None, dict[str, str | int], dict[str, str | int]]:
+    """After the request: the message at hand and its body, the dialog, by which way it came, and what has happened."""
     flow, request_token = occasion.flow, occasion.request_token
     if isinstance(event, ResponseReceived):
         response, local = event.response, event.local
-        said = {
+        happened: dict[str, str | int] = {
             "SIPCGI_EVENT": "timeout" if local and response.status == 408 else "response",
-            "RESPONSE_STATUS": f"{response.status}",
+            "RESPONSE_STATUS": response.status,
             "RESPONSE_REASON": response.reason,
             "RESPONSE_TOKEN": event.token,
             "SIPCGI_TARGET": event.target,
         }
-        return response, event.flow or flow, event.request_token, local, said
+        return response, response.body, event.request_token, _way(event.flow or flow, local), happened
     if isinstance(event, TimerFired):
-        return occasion.initial, flow, request_token, False, {"SIPCGI_EVENT": "timer"}
+        return occasion.initial, b"", request_token, _way(flow), {"SIPCGI_EVENT": "timer"}
     name = "cancel"
     if isinstance(event, AckReceived):
         name, flow = "ack", event.flow
     request = event.request
-    said = {"SIPCGI_EVENT": name, "REQUEST_METHOD": request.method, "REQUEST_URI": request.uri}
-    return request, flow, request_token, False, said
+    happened = {"SIPCGI_EVENT": name, "REQUEST_METHOD": request.method, "REQUEST_URI": request.uri}
+    return request, request.body, request_token, _way(flow), happened
 
 
 @lru_cache(maxsize=256)
-def _way(flow: Flow, local: bool) -> dict[str, str]:
+def _way(flow: Flow, local: bool = False) -> dict[str, str | int]:
     """On which of our ports the message was received (RFC 3050 5.5.1.19), and from whom."""
     transport, ours, remote, _ = flow
-    way = {"SERVER_PORT": f"{ours.port}", "SERVER_TRANSPORT": transport.lower()}
+    way: dict[str, str | int] = {"SERVER_PORT": ours.port, "SERVER_TRANSPORT": transport.lower()}
     if local:  # RFC 3050 5.5.1.7: the loopback address for locally-generated responses
         return way | {"REMOTE_ADDR": "::1" if ":" in remote.host else "127.0.0.1"}
-    return way | {"REMOTE_ADDR": remote.host, "REMOTE_PORT": f"{remote.port}"}
+    return way | {"REMOTE_ADDR": remote.host, "REMOTE_PORT": remote.port}
 
 
 def protocol_variables(headers: Headers, separator: str = ", ") -> tuple[dict[str, str], list[str]]:

@@ -43,15 +43,26 @@ class Output:
     """For `check_output`; the fields among them are in no Edits."""
 
 
+def read_output(
+    output: bytes, event: Event, initial: Request, answers: Mapping[str, Response], max_messages: int, originate: bool
+) -> Output:
+    """What was printed in a run for `event`, in the transaction of `initial`: see the two functions below."""
+    action = action_in(output)
+    if action is None:
+        found = parse_output(output, method=initial.method, max_messages=max_messages, originate=originate)
+    else:
+        found = Output([action])
+        if type(action) is Relay and not isinstance(event, _ADVISORY):
+            return found  # as nearly always
+    return check_output(found, event, initial, answers)
+
+
 def parse_output(output: bytes, *, method: str, max_messages: int = 64, originate: bool = False) -> Output:
     """The actions in `output`, printed for a transaction of `method`.
 
     An empty output is the default action (RFC 3050 5.6.1.6). `originate`: whether it may generate requests, which a
     final response does not end. Raises ScriptError with line and column.
     """
-    action: Action | None = action_in(output)
-    if action is not None:
-        return Output([action])
     findings = Findings()
     result = Output(warnings=findings.warnings, claims=findings.claims)
     wake: WakeAfter | None = None
@@ -63,7 +74,7 @@ def parse_output(output: bytes, *, method: str, max_messages: int = 64, originat
             result.again, wake = read_again(message, findings)
         else:
             claims = len(findings.claims)
-            action = read_action(message, method, findings, originate=originate)
+            action: Action = read_action(message, method, findings, originate=originate)
             if final and type(action) is not Originate:  # RFC 3050 5.6: nothing after a definitive response
                 findings.warn(message, _after(final))
                 del findings.claims[claims:]
@@ -90,11 +101,8 @@ def check_output(output: Output, event: Event, initial: Request, answers: Mappin
     `answers` are the responses that it may forward, by token (RFC 3050 5.5.1.16). Raises ScriptError for what the
     message at hand makes wrong.
     """
-    advisory = isinstance(event, _ADVISORY)
-    if len(output.actions) == 1 and type(output.actions[0]) is Relay and not (advisory or output.claims):
-        return output  # as nearly always
     warnings = output.warnings.copy()
-    if advisory:
+    if isinstance(event, _ADVISORY):
         name = "CANCEL" if isinstance(event, Cancelled) else "ACK"
         requests: list[Action] = [action for action in output.actions if type(action) is Originate]
         others = [action for action in output.actions if type(action) is not Originate]
@@ -141,10 +149,10 @@ def check_output(output: Output, event: Event, initial: Request, answers: Mappin
 def exit_error(status: int, output: bytes, spoke: bool) -> ScriptError:
     """The error of a script that ended with an exit status other than 0; `spoke`: on standard error, too."""
     hint = {126: "a command in it is not executable", 127: "a command in it was not found"}.get(status, "")
+    why = "why it failed may be in its stderr lines above" if spoke else "it said nothing on standard error"
     if status == 1 and not output:
-        hint = "end a shell script with exit 0"
+        hint = f"{why}; end a shell script with exit 0" if spoke else "end a shell script with exit 0"
     elif not hint:
-        why = "why it failed may be in its stderr lines above" if spoke else "it said nothing on standard error"
         hint = f"what it printed counts only with exit status 0; {why}"
     return ScriptError(f"exit status {status}", hint=hint)
 

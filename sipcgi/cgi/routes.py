@@ -79,7 +79,7 @@ class Routes:
 
     def __init__(self, routes: Sequence[Route] = ()) -> None:
         self.routes = tuple(routes)
-        self._conditions = [_Conditions(route) for route in routes]
+        self._conditions = [(route, route.method, _Conditions(route)) for route in routes]
 
     def choose(self, request: Request, source: str, *, in_dialog: bool = False) -> Route | None:
         """The first route that matches a request from the IP address `source`.
@@ -87,38 +87,39 @@ class Routes:
         `in_dialog` leaves out those that do not ask for requests in a dialog.
         """
         subjects: dict[str, str | None] = {}
-        for conditions in self._conditions:
-            route = conditions.route
-            if (not in_dialog or route.in_dialog) and conditions.hold(request, source, subjects):
+        for route, methods, conditions in self._conditions:
+            if (
+                (methods is None or request.method in methods)
+                and (not in_dialog or route.in_dialog)
+                and (conditions.none or conditions.hold(request, source, subjects))
+            ):
                 return route
         return None
 
 
 class _Conditions:
-    """Those of one route, its globs compiled."""
+    """Those of one route besides its methods, its globs compiled."""
 
-    __slots__ = ("globs", "route")
+    __slots__ = ("globs", "none", "source")
 
     def __init__(self, route: Route) -> None:
-        self.route = route
+        self.source = route.source
         parts = (("uri", route.uri), ("from", route.from_), ("to", route.to))
         self.globs = [(part, [_compile(glob) for glob in globs]) for part, globs in parts if globs]
+        self.none = not (self.globs or route.source)
 
     def hold(self, request: Request, source: str, subjects: dict[str, str | None]) -> bool:
         """`subjects` keeps what the globs are matched with for the next route."""
-        route = self.route
-        if route.method is not None and request.method not in route.method:
-            return False
         for part, globs in self.globs:
             if part not in subjects:
                 subjects[part] = _subject(request, part)
             subject = subjects[part]
             if subject is None or not any(glob.match(subject) for glob in globs):
                 return False
-        if not route.source:
+        if not self.source:
             return True
         address = _address(source)
-        return address is not None and any(address in network for network in route.source)
+        return address is not None and any(address in network for network in self.source)
 
 
 def fallback_names(method: str, own_options: bool = False) -> tuple[str, ...]:

@@ -95,18 +95,22 @@ done:
 }
 
 /* What stands behind the colon of a line, stripped and unfolded. */
-static PyObject *value_at(Fields *self, Py_ssize_t at)
+PyObject *value_of(PyObject *line)
 {
-    PyObject *line = at < PyList_GET_SIZE(self->lines) ? PyList_GET_ITEM(self->lines, at) : NULL;
-    if (line == NULL || !IS_TEXT(line)) {
-        PyErr_SetString(PyExc_TypeError, "each name has its line");
-        return NULL;
-    }
     Py_ssize_t length = PyUnicode_GET_LENGTH(line), colon = PyUnicode_FindChar(line, ':', 0, length, 1);
     PyObject *value = piece_of(line, colon < 0 ? length : colon + 1, length);
     if (value != NULL && PyUnicode_FindChar(value, '\r', 0, PyUnicode_GET_LENGTH(value), 1) >= 0)
         return unfolded(value);
     return value;
+}
+
+static PyObject *value_at(Fields *self, Py_ssize_t at)
+{
+    PyObject *line = at < PyList_GET_SIZE(self->lines) ? PyList_GET_ITEM(self->lines, at) : NULL;
+    if (line != NULL && IS_TEXT(line))
+        return value_of(line);
+    PyErr_SetString(PyExc_TypeError, "each name has its line");
+    return NULL;
 }
 
 static PyObject *fields_get(Fields *self, PyObject *name)

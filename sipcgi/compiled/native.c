@@ -62,8 +62,10 @@ static int execute(PyObject *module)
         return -1;
     if ((state->heappush = imported("heapq", "heappush")) == NULL ||
         (state->heappop = imported("heapq", "heappop")) == NULL ||
+        (state->perf_counter = imported("time", "perf_counter")) == NULL ||
         (state->unreachable = imported("sipcgi.errors", "Unreachable")) == NULL ||
         add_type(module, &fields_spec, NULL, &state->fields) < 0 || add_type(module, &lazy_spec, NULL, NULL) < 0 ||
+        add_type(module, &plaincase_spec, NULL, NULL) < 0 ||
         add_type(module, &octets_spec, NULL, NULL) < 0 || add_type(module, &remembered_spec, NULL, NULL) < 0 ||
         add_type(module, &timer_spec, NULL, &state->timer) < 0 ||
         add_type(module, &deadlines_spec, NULL, &state->deadlines) < 0 ||
@@ -73,6 +75,7 @@ static int execute(PyObject *module)
         add_type(module, &server_side_spec, state->side, NULL) < 0 || add_type(module, &by_peer_spec, NULL, NULL) < 0 ||
         add_type(module, &matching_spec, NULL, NULL) < 0 || add_type(module, &arrivals_spec, NULL, NULL) < 0 ||
         add_type(module, &sender_spec, NULL, NULL) < 0 || add_type(module, &datagrams_spec, NULL, NULL) < 0 ||
+        add_type(module, &waiting_spec, NULL, NULL) < 0 || add_type(module, &handling_spec, NULL, NULL) < 0 ||
         (state->starter = (PyTypeObject *)PyType_FromModuleAndSpec(module, &starter_spec, NULL)) == NULL)
         return -1;
     return PyModule_AddStringConstant(module, "SOURCES", SOURCES);
@@ -84,6 +87,7 @@ static int traverse(PyObject *module, visitproc visit, void *arg)
     Py_VISIT(state->heappush);
     Py_VISIT(state->heappop);
     Py_VISIT(state->unreachable);
+    Py_VISIT(state->perf_counter);
     Py_VISIT(state->fields);
     Py_VISIT(state->timer);
     Py_VISIT(state->deadlines);
@@ -119,6 +123,7 @@ static int clear(PyObject *module)
     Py_CLEAR(state->heappush);
     Py_CLEAR(state->heappop);
     Py_CLEAR(state->unreachable);
+    Py_CLEAR(state->perf_counter);
     Py_CLEAR(state->fields);
     Py_CLEAR(state->timer);
     Py_CLEAR(state->deadlines);
@@ -147,12 +152,18 @@ static PyMethodDef functions[] = {
     FUNCTION(resend_starter, "What starts a timer of retransmissions."),
     FUNCTION(timeout_starter, "What starts another timer of a transaction."),
     FUNCTION(plain_forward, "The copy of a request that a proxy sends, None when it is not plain."),
-    FUNCTION(is_sound, "Whether a request is surely what validate() asks for."),
+    FUNCTION(plain_validate, "True for a request that is surely what validate() asks for, else None."),
     FUNCTION(plain_preprocess, "A request without its Route that names us, None when it is not plain."),
+    FUNCTION(is_direct, "Whether a request came by UDP from the address in its Via."),
+    FUNCTION(plain_own_route, "What our own Route says of a request, None when it is not plain."),
     FUNCTION(keyed_digits, "The digits of a token."),
     FUNCTION(plain_loop_hash, "The digits by which loops are found, None for text beyond ASCII."),
+    {"ends_of", native_ends_of, METH_O, "The lines of From and To."},
     {"forget_cgi_fields", native_forget_cgi_fields, METH_O, "Takes CGI- fields out."},
     FUNCTION(put_on_top, "Puts what a proxy adds to a request into its lists."),
+    FUNCTION(plain_variables, "The environment of a script, None when it is not plain."),
+    FUNCTION(plain_request, "A request to a FastCGI program, None when it is not plain."),
+    {"whole_output", native_whole_output, METH_O, "What a FastCGI program printed, None when that is not all at a glance."},
     FUNCTION(spawn, "Starts a program as the leader of its own session: its process id."),
     FUNCTION(plain_start, "Opens what a run needs and orders its start; False when it is not plain."),
     FUNCTION(hear, "A record of reports, or how one run has ended plainly."),

@@ -21,14 +21,15 @@
     _(protocol) _(transport) _(host) _(port) _(params) _(sent_by) _(branch) _(rport) _(received) _(tag) _(lr) \
     _(scheme) _(user) _(password) _(address) _(_text) _(sip) _(sips) _(display) \
     _(names) _(lines) _(from_) _(to) _(maddr) _(bare) _(start_line) _(make) _(most) \
-    _(target) _(routes) _(remove) _(copy) _(update) _(hexdigest) \
+    _(target) _(routes) _(remove) _(copy) _(update) _(hexdigest) _(contacts) _(ob) _(token_key) _(dialog) \
     _(source) _(route) _(script) _(runs) _(script_seconds) _(script_cpu) _(script_peak_kib) _(actions) _(targets) \
     _(to_100) _(to_180) _(to_final) _(logged) _(line) _(__recipe__) \
     _(directory) _(argv) _(environment) _(given) _(resident) _(profile) _(isolation) \
     _(number) _(told) _(watched) _(stderr_lines) _(max_output) _(link) _(queue) _(_told) _(descriptor) \
     _(add) _(arrived) _(awaited) _(clients) _(datagram) _(discard) _(inputs) _(invite_client) _(invite_server) \
     _(kinds) _(message) _(noninvite_client) _(noninvite_server) _(flow) _(not_sent) _(peers) _(raised) _(receive) \
-    _(responded) _(response) _(send) _(sendto) _(sent_bys) _(servers) _(socket) _(stream) _(_endpoints)
+    _(responded) _(response) _(send) _(sendto) _(sent_bys) _(servers) _(socket) _(stream) _(_endpoints) \
+    _(handle) _(handle_several) _(next_deadline) _(now) _(poll) _(_handlers)
 
 enum { VIA, FROM, TO, CALL_ID, CSEQ, MAX_FORWARDS, CONTENT_LENGTH, FIELDS };
 
@@ -46,7 +47,7 @@ typedef struct {
     PyObject *method_word[METHODS];
     PyObject *transport_word[TRANSPORTS];
     PyObject *empty;                    /* () */
-    PyObject *heappush, *heappop, *unreachable;
+    PyObject *heappush, *heappop, *unreachable, *perf_counter;
     time_t second;                      /* of the latest access line, and how it begins */
     char stamp[32];
     PyTypeObject *fields, *timer, *deadlines, *walker, *starter, *side;
@@ -87,6 +88,10 @@ int forgiven(void);
 extern PyType_Spec fields_spec;
 PyObject *fields_of(PyTypeObject *kind, PyObject *names, PyObject *lines);
 Py_ssize_t find(PyObject *names, PyObject *name, Py_ssize_t at);
+PyObject *value_of(PyObject *line);
+
+/* metavars.c */
+PyObject *native_plain_variables(PyObject *module, PyObject *const *arguments, Py_ssize_t count);
 
 /* params.c */
 PyObject *params_of(State *state, PyTypeObject *kind, Span span, int name, int value);
@@ -127,14 +132,18 @@ int inserted(Lists *lists, Py_ssize_t at, PyObject *name, PyObject *line);
 int deleted(Lists *lists, Py_ssize_t at);
 Py_ssize_t after_vias(State *state, const Lists *lists);
 int put_on_top(State *state, Lists *lists, long hops, long breadth, PyObject *record_route, PyObject *via);
+PyObject *native_ends_of(PyObject *module, PyObject *headers);
 PyObject *native_forget_cgi_fields(PyObject *module, PyObject *headers);
 PyObject *native_put_on_top(PyObject *module, PyObject *const *arguments, Py_ssize_t count);
 PyObject *native_plain_way_back(PyObject *module, PyObject *const *arguments, Py_ssize_t count);
 
-/* forward.c, route.c, digest.c */
+/* plaincase.c, forward.c, route.c, digest.c */
+extern PyType_Spec plaincase_spec;
 PyObject *native_plain_forward(PyObject *module, PyObject *const *arguments, Py_ssize_t count);
-PyObject *native_is_sound(PyObject *module, PyObject *const *arguments, Py_ssize_t count);
+PyObject *native_plain_validate(PyObject *module, PyObject *const *arguments, Py_ssize_t count);
 PyObject *native_plain_preprocess(PyObject *module, PyObject *const *arguments, Py_ssize_t count);
+PyObject *native_is_direct(PyObject *module, PyObject *const *arguments, Py_ssize_t count);
+PyObject *native_plain_own_route(PyObject *module, PyObject *const *arguments, Py_ssize_t count);
 PyObject *native_keyed_digits(PyObject *module, PyObject *const *arguments, Py_ssize_t count);
 PyObject *native_plain_loop_hash(PyObject *module, PyObject *const *arguments, Py_ssize_t count);
 
@@ -143,6 +152,10 @@ PyObject *native_plain_start(PyObject *module, PyObject *const *arguments, Py_ss
 PyObject *native_hear(PyObject *module, PyObject *const *arguments, Py_ssize_t count);
 PyObject *native_spawn(PyObject *module, PyObject *const *arguments, Py_ssize_t count);
 PyObject *native_attend(PyObject *module, PyObject *const *arguments, Py_ssize_t count);
+
+/* fastcgi.c */
+PyObject *native_plain_request(PyObject *module, PyObject *const *arguments, Py_ssize_t count);
+PyObject *native_whole_output(PyObject *module, PyObject *answer);
 
 /* lazy.c, timers.c, steps.c */
 extern PyType_Spec lazy_spec, timer_spec, deadlines_spec, walker_spec, starter_spec;
@@ -157,6 +170,7 @@ typedef struct {
     double interval;
 } Walker;
 
+int stop(PyObject **timer);
 PyObject *begin(Walker *walker, PyObject *arrow);
 PyObject *step(Walker *walker, PyObject *input, PyObject *message);
 int walker_traverse(Walker *self, visitproc visit, void *arg);
@@ -167,6 +181,9 @@ extern PyType_Spec side_spec, client_side_spec, server_side_spec, by_peer_spec, 
     datagrams_spec;
 PyObject *caught(PyObject *kind);
 PyObject *method(PyObject *name, PyObject *object, PyObject *one, PyObject *other);
+
+/* waiting.c */
+extern PyType_Spec waiting_spec, handling_spec;
 
 /* octets.c, remembered.c, key.c, accessline.c, quick.c */
 extern PyType_Spec octets_spec, remembered_spec;

@@ -132,7 +132,7 @@ class Branch:
         flow = self.flow
         if self.servers:
             context, (transport, remote) = self.context, self.servers[0]
-            self.flow = flow = context.core.transport.flow_to(transport, remote, self.domain, context.own.sent_by)
+            self.flow = flow = context.core.transport.flow_to(transport, remote, self.domain, context.sent_by)
         assert flow is not None
         self.send(flow)
 

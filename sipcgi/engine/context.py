@@ -91,12 +91,17 @@ class RequestContext:
         self.request = request
         self.flow = flow
         self.record = record
-        self.own = own
-        self.initial = not own.in_dialog
+        in_dialog, self.way, self.sent_by = own  # the flow that our own Route named (RFC 5626 5.3), and the socket
+        self.initial = not in_dialog
         self.upstream = upstream = Upstream(server, request, record, core)
         self.invite = upstream.invite
         self.branches: list[Branch] = []
         self.queue = WaitingEvents()
+
+    def is_inside(self, outer: RequestContext) -> None:
+        """It comes of what another one proxied to a URI of ours (engine/rerouted)."""
+        self.depth = outer.depth + 1
+        self.upstream.share(outer.upstream)
 
     @lazy
     def ours(self) -> bool:
@@ -117,15 +122,13 @@ class RequestContext:
 
     def begin(self, service: Service | None, default: Service) -> None:
         """The request itself, for which a service always decides."""
-        self.service = service
-        self.default = default
+        self.service, self.default = service, default
         event = RequestReceived(self.request)
         decision = () if service is None else service.decide(event)
         if isinstance(decision, Pending):
             self.wait_for(decision, event, None)
         else:
             self.perform(event, None, decision)
-        if self.running is None:
             self.drain()
 
     def received(self, branch: Branch, response: Response, flow: Flow | None, local: bool) -> None:
@@ -358,7 +361,7 @@ class RequestContext:
         """CGI-PROXY-REQUEST and the default action (RFC 3261 16.5, 16.6)."""
         if self.upstream.final is not None or self.cancelled:
             return
-        groups = self.core.locations.targets(action, self.request, self.initial, self.own.flow, reroute)
+        groups = self.core.locations.targets(action, self.request, self.initial, self.way, reroute)
         self.record.targets.append(action.uri)
         self.hunts += 1
         Hunt(self, action, groups).next_group()

@@ -39,7 +39,6 @@ if TYPE_CHECKING:
     from sipcgi.engine.leg import Leg
     from sipcgi.engine.transaction import ServerTransaction
     from sipcgi.engine.upstream import Server
-    from sipcgi.logs import AccessRecord
 
 
 class Dispatch:
@@ -98,6 +97,11 @@ class Dispatch:
         self, request: Request, flow: Flow, server: Server, own: OwnRoute, outer: RequestContext | None = None
     ) -> None:
         in_dialog, policy, locations = own.in_dialog, self.policy, self.core.locations
+        if in_dialog and not policy.any_in_dialog:  # as nearly always
+            uri = request.target
+            if type(uri) is SipUri and not locations.responsible(uri):
+                self.elsewhere(request, flow, server, own, outer)
+                return
         host = flow.remote.host
         may_relay = in_dialog or policy.may_relay(host)
         if not may_relay:
@@ -129,11 +133,13 @@ class Dispatch:
         record = access_record(request, str(flow.remote), request.call_id)
         record.route = "dialog" if own.in_dialog else "default"
         target = core.locations.elsewhere(request, not own.in_dialog, own.flow)
-        record.actions.append("proxy")
-        record.targets.append(request.uri)
+        record.actions, record.targets = ["proxy"], [request.uri]
         if outer is None and sent_on(core, server, request, flow, record, own, target, core.timers.now()):
             return
-        pass_on(self.context(request, flow, server, record, own, outer), target)
+        server.user = context = RequestContext(core, server, request, flow, record, own)
+        if outer is not None:
+            context.is_inside(outer)
+        pass_on(context, target)
 
     def start(
         self,
@@ -147,8 +153,11 @@ class Dispatch:
         leg: Leg | None = None,
     ) -> None:
         """What the server decides about, by the script of the choice or by default."""
+        core = self.core
         record = access_record(request, str(flow.remote), request.call_id)
-        context = self.context(request, flow, server, record, own, outer)
+        server.user = context = RequestContext(core, server, request, flow, record, own)
+        if outer is not None:
+            context.is_inside(outer)
         service = None
         if choice is None:
             record.route = "dialog" if own.in_dialog else "default"
@@ -159,26 +168,9 @@ class Dispatch:
                 context.reroute = self.reroute
             if route.originate:
                 context.caller = self.caller(context, route, leg)
-            service = self.script_service(self.core, self.policy.scripts, context, route)
+            service = self.script_service(core, self.policy.scripts, context, route)
             service.refusable = outer is None and not own.in_dialog and type(default) is DefaultRoute
         context.begin(service, default)
-
-    def context(
-        self,
-        request: Request,
-        flow: Flow,
-        server: Server,
-        record: AccessRecord,
-        own: OwnRoute,
-        outer: RequestContext | None,
-    ) -> RequestContext:
-        """The user of the server transaction."""
-        context = RequestContext(self.core, server, request, flow, record, own)
-        server.user = context
-        if outer is not None:
-            context.depth = outer.depth + 1
-            context.upstream.share(outer.upstream)
-        return context
 
     def caller(self, context: RequestContext, route: Route, leg: Leg | None) -> Caller:
         """What sends the requests of a script; one of ours that came back may bring about no further one."""

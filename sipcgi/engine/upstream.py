@@ -51,12 +51,9 @@ class Upstream:
         self.server = server
         self.request = request
         self.record = record
-        self.timers = timers = core.timers
-        self.log = core.log
-        self.began = timers.now()
+        self.core = core
+        self.began = core.timers.now()
         self.invite = request.method == "INVITE"
-        self.successes: dict[str, bytes] = {}
-        """The octets of each 2xx to an INVITE, by To tag: a repeated one leaves as the first did."""
         if "max-breadth" in request.headers.names:
             self.breadth = Breadth.of(request)
 
@@ -64,6 +61,11 @@ class Upstream:
     def breadth(self) -> Breadth:
         """How many branches may be active at once (RFC 5393 5.3)."""
         return Breadth()
+
+    @lazy
+    def successes(self) -> dict[str, bytes]:
+        """The octets of each 2xx to an INVITE, by To tag: a repeated one leaves as the first did."""
+        return {}
 
     @lazy
     def ends(self) -> Ends:
@@ -81,7 +83,7 @@ class Upstream:
 
     def elapsed(self) -> float:
         """Seconds since the request came."""
-        return self.timers.now() - self.began
+        return self.core.timers.now() - self.began
 
     def trying(self) -> None:
         """A 100 was sent."""
@@ -95,7 +97,7 @@ class Upstream:
         if response.status == 100:
             self.trying()
         elif self.record.to_180 is None:
-            self.record.to_180 = self.timers.now() - self.began
+            self.record.to_180 = self.core.timers.now() - self.began
         self.server.respond(response if self.datagrams else framed(response, self.server.flow))
 
     def finish(self, response: Response) -> bool:
@@ -110,7 +112,7 @@ class Upstream:
         if self.final is None:
             record = self.record
             self.final = record.status = status
-            record.to_final = self.timers.now() - self.began
+            record.to_final = self.core.timers.now() - self.began
         elif not success:
             return False
         if status == 408 and not self.invite:
@@ -149,14 +151,14 @@ class Upstream:
         if octets <= LARGEST_DATAGRAM:
             return True
         text = f"{response.status} not sent over UDP to {self.server.flow.remote}: {octets} octets fit into no datagram"
-        self.log.warning(f"{text} ({self.request.call_id})")
+        self.core.log.warning(f"{text} ({self.request.call_id})")
         return False
 
     def note(self) -> None:
         """The access line, once."""
         if not self.logged:
             self.logged = True
-            self.log.access(self.record)
+            self.core.log.access(self.record)
 
 
 def access_record(request: Request, source: str, call_id: str) -> AccessRecord:

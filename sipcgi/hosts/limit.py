@@ -48,10 +48,6 @@ class WaitingRun:
         elif not self.over:
             self.host.leave(self, Outcome(ended=True))
 
-    def begin(self) -> None:
-        """Its turn has come."""
-        self.run = self.host.begin(self.line, self.invocation, self.ended, self.stderr)
-
     def ended(self, outcome: Outcome) -> None:
         self.run, self.over = None, True  # the two would hold each other
         self.done(outcome)
@@ -104,7 +100,9 @@ class LimitedHost:
             line = self._lines[invocation.name] = Line()
         line.most = invocation.max_running
         if self._has_place(line) and not (self.waiting and invocation.refusable and (line.new or line.follow_ups)):
-            return self.begin(line, invocation, done, stderr)
+            self.running += 1
+            line.running += 1
+            return self.host.start(invocation, partial(self._ended, line, done), stderr)
         run = WaitingRun(self, line, invocation, done, stderr)
         run.since = self.timers.now()
         self.waiting += 1
@@ -118,14 +116,6 @@ class LimitedHost:
     def statistics(self) -> Statistics:
         """What all runs came to so far, and how many there are now."""
         return Statistics(self.running, self.waiting, {name: line.statistics for name, line in self._lines.items()})
-
-    def begin(
-        self, line: Line, invocation: Invocation, done: Callable[[Outcome], None], stderr: Callable[[str], None]
-    ) -> Run:
-        """There is a place for it."""
-        self.running += 1
-        line.running += 1
-        return self.host.start(invocation, partial(self._ended, line, done), stderr)
 
     def _ended(self, line: Line, done: Callable[[Outcome], None], outcome: Outcome) -> None:
         self.running -= 1
@@ -159,7 +149,9 @@ class LimitedHost:
             line = min(lines, key=Line.first)
             run = next(iter(line.follow_ups or line.new))
             self._out_of_line(run)
-            run.begin()
+            self.running += 1
+            line.running += 1
+            run.run = self.host.start(run.invocation, partial(self._ended, line, run.ended), run.stderr)
 
     def _out_of_line(self, run: WaitingRun) -> None:
         self.waiting -= 1

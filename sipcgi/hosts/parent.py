@@ -115,7 +115,13 @@ class Parent:
     """
 
     def __init__(
-        self, host: Parents, key: Hashable, script: Identity, invocation: Invocation, command: list[str]
+        self,
+        host: Parents,
+        key: Hashable,
+        script: Identity,
+        invocation: Invocation,
+        command: list[str],
+        variables: dict[str, str],
     ) -> None:
         self.host = host
         self.key = key
@@ -143,7 +149,7 @@ class Parent:
             name=invocation.name,
             argv=command,
             directory=invocation.directory,
-            environment=self.environment,
+            environment={**self.environment, **{name: variables[name] for name in variables.keys() - self.environment}},
             given={CONTROL: theirs.detach()},
             timeout=inf,
             script=invocation.script,

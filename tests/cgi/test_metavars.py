@@ -6,10 +6,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sipcgi.cgi.metavars import MAX_ENVIRONMENT, MAX_VARIABLE, Environment, Occasion, TooLarge, environment
+from sipcgi.cgi.metavars import (
+    MAX_ENVIRONMENT,
+    MAX_VARIABLE,
+    Environment,
+    Occasion,
+    TooLarge,
+    environment,
+    plain_variables,
+)
+from sipcgi.compiled import native
 from sipcgi.flow import Flow, HostPort
 from sipcgi.service import AckReceived, Cancelled, Event, RequestReceived, ResponseReceived, Situation, TimerFired
-from sipcgi.sip.headers import Headers
+from sipcgi.sip.headers import Headers, canonical
 from sipcgi.sip.message import Request, Response
 from sipcgi.sip.parser import parse
 
@@ -355,3 +364,62 @@ def test_the_dialog_that_a_request_came_in() -> None:
     assert variables(one)["REQUEST_TOKEN"] == "leg"
     one.event = TimerFired(Situation())
     assert variables(one)["REQUEST_TOKEN"] == "leg"
+
+
+FIELD_NAMES = st.sampled_from(
+    ["Via", "X-A", "X.A", "x_a", "X-a", "CGI-A", "Content-Type", "Author!zation", "SIPCGI-EVENT", "X-\u00e4", "Z9~"]
+) | st.sampled_from(["Authorization", "Proxy-Authorization", "Proxy.Authorization"])
+FIELD_VALUES = st.sampled_from(
+    ["", "a", " a \t", "a\r\n b", "\u00fc", "\u20ac" * 9, "\udcff", "a" * 30_000, "a" * 130_000]
+)
+
+
+@given(
+    st.lists(st.tuples(FIELD_NAMES, FIELD_VALUES), max_size=6),
+    st.one_of(st.none(), st.text("ab\u00e4", max_size=3), st.just("c" * 29_000), st.just("c" * 60_000)),
+    st.booleans(),
+    st.sampled_from([b"", b"v=0"]),
+    st.sampled_from(["request", "response", "timer", "ack"]),
+)
+def test_the_compiled_part_makes_the_same(
+    fields: list[tuple[str, str]], cookie: str | None, trusted: bool, content: bytes, kind: str
+) -> None:
+    shown = request("INVITE", [], content)
+    shown.headers = Headers.of([canonical(name) for name, _ in fields], [f"{name}:{value}" for name, value in fields])
+    event: Event = RequestReceived(shown, Situation(3, 486))
+    if kind == "response":
+        event = ResponseReceived(Response(200, "OK", shown.headers, content), "1", None, "sip:a@b", True, None)
+    elif kind != "request":
+        event = TimerFired() if kind == "timer" else AckReceived(shown, OTHER)
+    one = replace(occasion(event), initial=shown, cookie=cookie, pass_authorization=trusted, run=-(2**70))
+    assert made(one) == made(one, pure=True)
+
+
+def made(one: Occasion, *, pure: bool = False) -> object:
+    """The environment, its variables in their order, or why there is none."""
+    with pytest.MonkeyPatch.context() as patch:
+        if pure:
+            patch.setattr("sipcgi.cgi.metavars.plain_variables", lambda *_: None)
+        try:
+            found = environment(one)
+        except TooLarge as error:
+            return str(error)
+    return [*found.variables.items()], found.dropped, found.stdin
+
+
+@pytest.mark.skipif(native is None, reason="there is no compiled part")
+def test_what_the_compiled_part_leaves_to_python() -> None:
+    headers = Headers([("X-A", "1"), ("Authorization", "2")])
+    assert plain_variables(headers, {"A": 1, "B": None, "C": "c"}, False, 100) == {"SIP_X_A": "1", "A": "1", "C": "c"}
+    assert plain_variables(headers, {}, True, 100) == {"SIP_X_A": "1", "SIP_AUTHORIZATION": "2"}
+    sizes = [most for most in range(100) if plain_variables(headers, {"A": 1}, False, most) is not None]
+    assert sizes == [*range(len("SIP_X_A=1 A=1 "), 100)]
+    for known in ({"A": 1.5}, {"A": b""}, {1: ""}, None):
+        assert plain_variables(headers, known, False, 100) is None  # type: ignore[arg-type]
+    for names, lines in ((["x-a"], []), (["x-a"], [1]), ([1], ["X-A: 1"]), (["x-a", "x.a"], ["X-A: 1", "X.A: 2"])):
+        assert plain_variables(Headers.of(names, lines), {}, False, 100) is None  # type: ignore[arg-type]
+    odd = Headers()
+    odd.names = odd.lines = ()  # type: ignore[assignment]
+    assert plain_variables(odd, {}, False, 100) is None
+    with pytest.raises(TypeError):
+        plain_variables(headers, {}, False, "1")  # type: ignore[arg-type]

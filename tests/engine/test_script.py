@@ -327,7 +327,7 @@ def test_a_bug_that_shows_after_a_run_costs_one_request(world: World, monkeypatc
     world.script("invite.sh", "SIP/2.0 486 Busy\n\n", unlimited=True)
     world.dispatch.policy.scripts.guard = True
     with monkeypatch.context() as patch:
-        patch.setattr("sipcgi.engine.cgi_service.parse_output", lambda *_, **__: 1 / 0)
+        patch.setattr("sipcgi.engine.cgi_service.read_output", lambda *_, **__: 1 / 0)
         first = alice.calls_up("sip:bob@example.com")
         world.run(1.0)
     assert first.statuses == [500]
