@@ -56,6 +56,7 @@ static int execute(PyObject *module)
         (state->stdin_ = PyUnicode_InternFromString("stdin")) == NULL ||
         (state->stdout_ = PyUnicode_InternFromString("stdout")) == NULL ||
         (state->stderr_ = PyUnicode_InternFromString("stderr")) == NULL ||
+        (state->timer_ = PyUnicode_InternFromString("timer")) == NULL ||
         (state->nothing = PyUnicode_InternFromString("")) == NULL || (state->empty = PyTuple_New(0)) == NULL ||
         keep(state->field, field_names, FIELDS) < 0 || keep(state->method_word, method_names, METHODS) < 0 ||
         keep(state->transport_word, transport_names, TRANSPORTS) < 0)
@@ -113,6 +114,7 @@ static int clear(PyObject *module)
     Py_CLEAR(state->stdin_);
     Py_CLEAR(state->stdout_);
     Py_CLEAR(state->stderr_);
+    Py_CLEAR(state->timer_);
     for (int at = 0; at < FIELDS; at++)
         Py_CLEAR(state->field[at]);
     for (int at = 0; at < METHODS; at++)

@@ -25,7 +25,7 @@
     _(source) _(route) _(script) _(runs) _(script_seconds) _(script_cpu) _(script_peak_kib) _(actions) _(targets) \
     _(to_100) _(to_180) _(to_final) _(logged) _(line) _(__recipe__) \
     _(directory) _(argv) _(environment) _(given) _(resident) _(profile) _(isolation) \
-    _(number) _(told) _(watched) _(stderr_lines) _(max_output) _(link) _(queue) _(_told) _(descriptor) \
+    _(number) _(told) _(watched) _(stderr_lines) _(max_output) _(link) _(queue) _(_told) _(descriptor) _(running) _(finished) \
     _(add) _(arrived) _(awaited) _(clients) _(datagram) _(discard) _(inputs) _(invite_client) _(invite_server) \
     _(kinds) _(message) _(noninvite_client) _(noninvite_server) _(flow) _(not_sent) _(peers) _(raised) _(receive) \
     _(responded) _(response) _(send) _(sendto) _(sent_bys) _(servers) _(socket) _(stream) _(_endpoints) \
@@ -42,7 +42,7 @@ typedef struct {
 #undef WORD
     PyObject *cseq, *via, *sip20, *nothing; /* "cseq" and "via" name attributes and fields; "" */
     PyObject *record_route, *max_breadth, *proxy_require; /* canonical names, too */
-    PyObject *stdin_, *stdout_, *stderr_; /* which are macros without the underscore */
+    PyObject *stdin_, *stdout_, *stderr_, *timer_; /* which are other things without the underscore */
     PyObject *field[FIELDS];            /* canonical names */
     PyObject *method_word[METHODS];
     PyObject *transport_word[TRANSPORTS];

@@ -275,9 +275,9 @@ class ScriptRun:
 
 @compiled
 def plain_start(runs: Runs, run: ScriptRun, profile: int, invocation: Invocation) -> bool:
-    """Compiled, does what `start_order` does, sends the order, and closes what went with it. False, and nothing is left
-    of it, where other orders or that profile come first, more than pipes and a standard input is needed, or an error is
-    in the way."""
+    """Compiled, does what `start_order` does, sends the order, closes what went with it, and has the run in `running`.
+    False, and nothing is left of it, where other orders or that profile come first, more is needed than pipes and a
+    standard input, or an error is in the way."""
     return False
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from math import inf
 from select import EPOLLIN, EPOLLOUT
 
@@ -56,25 +57,27 @@ class Runs:
         The descriptors in `invocation.given` are closed when they have been passed, or when there was an error.
         """
         self._numbers = number = self._numbers + 1
-        limits, timeout, order = invocation.profile.limits, invocation.timeout, None
-        run = ScriptRun(number, limits, invocation.max_output, timeout, done, stderr, self, self.timers.now())
+        profile, timeout, now = invocation.profile, invocation.timeout, self.timers.now()
+        run = ScriptRun(number, profile.limits, invocation.max_output, timeout, done, stderr, self, now)
         try:
-            profile = self._number(invocation.profile)
-            if not plain_start(self, run, profile, invocation):
-                order = run.start_order(invocation, profile)
+            if plain_start(self, run, self._number(profile), invocation):
+                if timeout < SOON:
+                    self._await(run)
+            else:
+                self._start(run, invocation)
         except (OSError, ValueError) as error:
             run.failure = f"could not be started: {error.strerror if isinstance(error, OSError) else error}"
             run.timer = self.timers.start(0.0, self._finish, run)
             return run
-        if timeout < SOON or order is not None:
-            self._await(run)
-        if order is None:
-            self.running[number] = run
-        else:
-            self._send(order)
         if self._look_timer is None:
             self._look_timer = self.timers.start(LASTS, self._look)
         return run
+
+    def _start(self, run: ScriptRun, invocation: Invocation) -> None:
+        """One that is not plain, or not at once. Raises OSError or ValueError as `start_order` does."""
+        order = run.start_order(invocation, self._number(invocation.profile))
+        self._await(run)
+        self._send(order)
 
     def busy(self) -> int:
         """How many have not ended."""
@@ -84,7 +87,7 @@ class Runs:
         """Uses that link from now on, first of all for the orders that wait."""
         self.link = link
         self._told = {wire.PLAIN}
-        self.watch.add(link.descriptor, self._handle)
+        self.watch.add(link.descriptor, partial(self._handle, link))
         self._flush()
 
     def sweep(self, mark: int) -> None:
@@ -125,19 +128,15 @@ class Runs:
 
     # What the link says
 
-    def _handle(self, events: int, until: float) -> None:
+    def _handle(self, link: Link, events: int, until: float) -> None:
         """One record, which is all that there is in nearly every case; the watch says so when there are more."""
-        if events & EPOLLOUT:
+        if events != EPOLLIN and events & EPOLLOUT:
             self._flush()
-        link = self.link
-        if link is None or events == EPOLLOUT:
-            return
+            if events == EPOLLOUT:
+                return
         found = hear(link.descriptor, self.running)
         if isinstance(found, tuple):
             run, output, status, cpu, peak = found
-            if (timer := run.timer) is not None:
-                timer.cancel()
-            run.finished = True
             run.done(Outcome(output, status, wall=self.timers.now() - run.started, cpu=cpu, peak_kib=peak))
         elif found is not None and (record := link.judged(found)) is not None:
             self._receive(record)

@@ -431,6 +431,7 @@ def test_nothing_crashes_it() -> None:
             link_module.hear(link, {1: run})
             run_module.plain_start(one.runs, run, 0, invocation)
             run.close()
+            one.runs.running.clear()
             for _, descriptors in one.orders():
                 for descriptor in descriptors:
                     os.close(descriptor)
