@@ -4,11 +4,13 @@ Every one that comes back to us carries the number of the worker that made it, s
 """
 
 import os
+import re
 from collections.abc import Callable
 
 MAGIC_COOKIE = "z9hG4bK"  # RFC 3261 8.1.1.7
 _DIGITS = 16
 _REFILL = 2048
+_CUT = re.compile("." * _DIGITS)
 
 
 class Ids:
@@ -24,8 +26,7 @@ class Ids:
     def _hex(self) -> str:
         """16 hexadecimal digits, cut from a pool: one system call serves 128 identifiers."""
         if not self._pool:
-            digits = self._random(_REFILL // 2).hex()
-            self._pool = [digits[at : at + _DIGITS] for at in range(_REFILL - _DIGITS, -1, -_DIGITS)]
+            self._pool = _CUT.findall(self._random(_REFILL // 2).hex())[::-1]
         return self._pool.pop()
 
     def branch(self, loop_hash: str = "") -> str:

@@ -29,7 +29,8 @@
     _(add) _(arrived) _(awaited) _(clients) _(datagram) _(discard) _(inputs) _(invite_client) _(invite_server) \
     _(kinds) _(message) _(noninvite_client) _(noninvite_server) _(flow) _(not_sent) _(peers) _(raised) _(receive) \
     _(responded) _(response) _(send) _(sendto) _(sent_bys) _(servers) _(socket) _(stream) _(_endpoints) \
-    _(handle) _(handle_several) _(next_deadline) _(now) _(poll) _(_handlers)
+    _(flows) _(handle) _(handle_several) _(intake) _(next_deadline) _(not_received) _(now) _(plain) _(poll) \
+    _(recvfrom) _(take_errors) _(unusual) _(_handlers)
 
 enum { VIA, FROM, TO, CALL_ID, CSEQ, MAX_FORWARDS, CONTENT_LENGTH, FIELDS };
 

@@ -1,6 +1,9 @@
-/* Sending by the endpoint of a flow, and a datagram (net/transport.py, net/udp.py); calling out of C. */
+/* Sending by the endpoint of a flow; a datagram to its socket and from it (net/transport.py, net/udp.py); calling out of C. */
 
 #include "native.h"
+#include <sys/epoll.h>
+
+#define MAX_DATAGRAM (64 * 1024) /* as in sip/grammar.py */
 
 /* The exception that is set, if it is of that kind: it is no longer set. Else NULL. */
 PyObject *caught(PyObject *kind)
@@ -67,12 +70,76 @@ static PyObject *datagrams_send(PyObject *self, PyObject *const *arguments, Py_s
     Py_RETURN_NONE;
 }
 
+static PyObject *datagrams_received(PyObject *self, PyObject *const *arguments, Py_ssize_t count)
+{
+    State *state = state_of(self);
+    if (state == NULL || count != 2) {
+        PyErr_SetString(PyExc_TypeError, "received() takes octets and an address");
+        return NULL;
+    }
+    PyObject *flows = PyObject_GetAttr(self, state->flows), *intake = NULL, *taken = NULL;
+    PyObject *flow = flows == NULL ? NULL : PyObject_GetItem(flows, arguments[1]);
+    if (flow != NULL && (intake = PyObject_GetAttr(self, state->intake)) != NULL)
+        taken = method(state->plain, intake, arguments[0], flow);
+    if (taken == Py_False)
+        Py_SETREF(taken, method(state->unusual, self, arguments[0], arguments[1]));
+    Py_XDECREF(flows);
+    Py_XDECREF(flow);
+    Py_XDECREF(intake);
+    Py_XDECREF(taken);
+    return taken == NULL ? NULL : Py_NewRef(Py_None);
+}
+
+/* What `recvfrom` gives; NULL without an exception when that was an error of the system. */
+static PyObject *came(State *state, PyObject *self)
+{
+    PyObject *socket = PyObject_GetAttr(self, state->socket), *most = socket == NULL ? NULL : PyLong_FromLong(MAX_DATAGRAM);
+    PyObject *both = most == NULL ? NULL : method(state->recvfrom, socket, most, NULL), *error;
+    Py_XDECREF(socket);
+    Py_XDECREF(most);
+    if (both == NULL && (error = caught(PyExc_OSError)) != NULL) {
+        PyObject *done = method(state->not_received, self, error, NULL);
+        Py_XDECREF(done);
+        Py_DECREF(error);
+    } else if (both != NULL && (!PyTuple_Check(both) || PyTuple_GET_SIZE(both) != 2)) {
+        PyErr_SetString(PyExc_TypeError, "recvfrom() gives octets and an address");
+        Py_CLEAR(both);
+    }
+    return both;
+}
+
+static PyObject *datagrams_ready(PyObject *self, PyObject *const *arguments, Py_ssize_t count)
+{
+    State *state = state_of(self);
+    long events = state != NULL && count == 2 ? PyLong_AsLong(arguments[0]) : -1;
+    PyObject *done = NULL;
+    if (events == -1) {
+        if (!PyErr_Occurred())
+            PyErr_SetString(PyExc_TypeError, "ready() takes events and a time");
+        return NULL;
+    }
+    if (events != EPOLLIN) {
+        if ((done = PyObject_CallMethodNoArgs(self, state->take_errors)) == NULL)
+            return NULL;
+        Py_DECREF(done);
+    }
+    PyObject *both = came(state, self);
+    if (both == NULL)
+        return or_none(NULL);
+    done = method(state->received, self, PyTuple_GET_ITEM(both, 0), PyTuple_GET_ITEM(both, 1));
+    Py_DECREF(both);
+    Py_XDECREF(done);
+    return done == NULL ? NULL : Py_NewRef(Py_None);
+}
+
 static PyMethodDef sender_methods[] = {
     {"send", (PyCFunction)(void (*)(void))sender_send, METH_FASTCALL, "Never waits."},
     {NULL},
 };
 
 static PyMethodDef datagrams_methods[] = {
+    {"ready", (PyCFunction)(void (*)(void))datagrams_ready, METH_FASTCALL, "Handles one datagram, and errors."},
+    {"received", (PyCFunction)(void (*)(void))datagrams_received, METH_FASTCALL, "A datagram from an address."},
     {"send", (PyCFunction)(void (*)(void))datagrams_send, METH_FASTCALL, "Never waits."},
     {NULL},
 };

@@ -99,15 +99,13 @@ class Transactions(Matching):
         elif method == "CANCEL":
             self.cancelled(request, flow, key)
         else:
-            self.core.request(request, flow, self.serve(request, flow, key))
-
-    def serve(self, request: Request, flow: Flow, key: ServerKey) -> ServerTransaction:
-        return ServerTransaction(self, request, self.transport.response_flow(request, flow), key)
+            way = self.transport.response_flow(request, flow)
+            self.core.request(request, flow, ServerTransaction(self, request, way, key))
 
     def cancelled(self, request: Request, flow: Flow, key: ServerKey) -> None:
         """RFC 3261 9.2: 200 when there is a transaction to cancel, else 481."""
         target = self.servers.get(invite_key_of_cancel(request))
-        server = self.serve(request, flow, key)
+        server = ServerTransaction(self, request, self.transport.response_flow(request, flow), key)
         tag = server.tag() if target is None else target.tag()  # 9.2: the To tag of both answers SHOULD be the same
         server.respond(build.response(request, 481 if target is None else 200, to_tag=tag))
         if target is not None and target.user is not None:

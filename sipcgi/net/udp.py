@@ -68,9 +68,27 @@ class _Flows(dict[Any, Flow]):
 
 @compiled
 class Datagrams:
-    """Sending them over a socket."""
+    """To and from a socket."""
 
     socket: socket.socket
+    intake: Intake
+    flows: _Flows
+
+    def ready(self, events: int, until: float) -> None:
+        """Handles one datagram, and what the error queue has. Of a burst the next ones are reported again at once: to
+        ask for them until there are none costs more than that, for nearly always there is one."""
+        if events != EPOLLIN:
+            self.take_errors()
+        try:
+            data, address = self.socket.recvfrom(MAX_DATAGRAM)
+        except OSError as error:
+            self.not_received(error)
+        else:
+            self.received(data, address)
+
+    def received(self, data: bytes, address: Any) -> None:
+        if not self.intake.plain(data, self.flows[address]):
+            self.unusual(data, address)
 
     def send(self, data: bytes, flow: Flow) -> None:
         """What the kernel has no room for is lost, as in the network; retransmission is the transaction's work."""
@@ -78,6 +96,15 @@ class Datagrams:
             self.socket.sendto(data, flow[2])
         except OSError as error:
             self.not_sent(error, data, flow)
+
+    def take_errors(self) -> int:
+        raise NotImplementedError
+
+    def not_received(self, error: OSError) -> None:
+        raise NotImplementedError
+
+    def unusual(self, data: bytes, address: Any) -> None:
+        raise NotImplementedError
 
     def not_sent(self, error: OSError, data: bytes, flow: Flow) -> None:
         raise NotImplementedError
@@ -109,20 +136,11 @@ class UdpEndpoint(Datagrams):
         finally:
             self.close()
 
-    def ready(self, events: int, until: float) -> None:
-        """Handles one datagram, and what the error queue has. Of a burst the next ones are reported again at once: to
-        ask for them until there are none costs more than that, for nearly always there is one."""
-        if events != EPOLLIN:
-            self.take_errors()
-        try:
-            data, address = self.socket.recvfrom(MAX_DATAGRAM)
-        except BlockingIOError:
-            pass
-        except OSError as error:
-            if self.socket.fileno() >= 0 and not self.take_errors() and error.errno not in _ICMP_OR_ROUTE:
-                self.complaints.say("receive", f"udp://{self.local}: {error.strerror}")
-        else:
-            self.received(data, address)
+    def not_received(self, error: OSError) -> None:
+        if isinstance(error, BlockingIOError):
+            return
+        if self.socket.fileno() >= 0 and not self.take_errors() and error.errno not in _ICMP_OR_ROUTE:
+            self.complaints.say("receive", f"udp://{self.local}: {error.strerror}")
 
     def take_errors(self) -> int:
         """Tells of the peers that, as ICMP says, what was sent did not reach (RFC 3261 18.4); how many errors."""
@@ -135,9 +153,8 @@ class UdpEndpoint(Datagrams):
                 self.intake.failed(None, flow, error)
         return count
 
-    def received(self, data: bytes, address: Any) -> None:
-        if self.intake.plain(data, self.flows[address]):
-            return
+    def unusual(self, data: bytes, address: Any) -> None:
+        """No plain message, and perhaps none."""
         if data < b"!" and not self.is_message(data, address):  # it is empty, or begins with what no method has
             return
         self.intake.unusual(data, self.flows[address])

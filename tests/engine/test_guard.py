@@ -57,7 +57,7 @@ def test_without_a_transaction_it_is_answered_statelessly(world: World, monkeypa
     def fails(*arguments: object) -> None:
         raise ZeroDivisionError("a bug")
 
-    monkeypatch.setattr(world.transactions, "serve", fails)
+    monkeypatch.setattr(world.transactions, "arrived", fails)
     world.socket.intake.guard = True
     world.socket.intake.answer = world.transactions.answer
     call = world.phone("alice").calls_up("sip:bob@example.com", method="OPTIONS")

@@ -1,7 +1,6 @@
 """From a datagram to its transaction and back alike with the compiled part and in pure Python, whatever comes."""
 
 import contextlib
-import errno
 import gc
 import os
 import random
@@ -192,43 +191,6 @@ def test_nothing_stays(both: tuple[SimpleNamespace, SimpleNamespace]) -> None:
     assert not [one for one in gc.get_objects() if type(one) in kinds]
 
 
-class Socket:
-    """One of the system that has no room, or no way."""
-
-    def __init__(self, *errors: int) -> None:
-        self.errors = list(errors)
-        self.sent: list[tuple[bytes, object]] = []
-
-    def sendto(self, data: bytes, address: object) -> None:
-        self.sent.append((data, address))
-        if self.errors:
-            number = self.errors.pop(0)
-            raise OSError(number, os.strerror(number)) if number else ZeroDivisionError("a bug")
-
-
-@pytest.mark.parametrize(
-    "errors",
-    [(), (errno.ENOBUFS,), (errno.EMSGSIZE,), (errno.ECONNREFUSED,), (errno.EACCES,) * 2, (errno.ENETDOWN,), (0,)],
-)
-def test_a_datagram_goes_the_same_way(both: tuple[SimpleNamespace, SimpleNamespace], errors: tuple[int, ...]) -> None:
-    outcomes = []
-    for modules in both:
-        here, there = modules.flow.HostPort("192.0.2.1", 5060), modules.flow.HostPort("192.0.2.9", 5060)
-        endpoint = modules.udp.UdpEndpoint.__new__(modules.udp.UdpEndpoint)
-        endpoint.socket, endpoint.complaints = Socket(*errors), SimpleNamespace(counts=Counter())
-        transport = modules.transport.Transport.__new__(modules.transport.Transport)
-        transport._endpoints = modules.transport._Endpoints({("UDP", here): endpoint})
-        said = []
-        for flow in (modules.flow.Flow("UDP", here, there), modules.flow.Flow("TCP", here, there, 1)):
-            try:
-                said.append(transport.send(b"octets", flow))
-            except Exception as error:
-                said.append((type(error).__name__, str(error), type(error.__cause__)))
-        outcomes.append((said, endpoint.socket.sent, dict(endpoint.complaints.counts)))
-    assert outcomes[0] == outcomes[1]
-    assert len(outcomes[0][1]) == max(1, len(errors)) + (errors == (errno.ECONNREFUSED,))
-
-
 def test_misuse_brings_nothing_down(both: tuple[SimpleNamespace, SimpleNamespace]) -> None:
     native: Any = both[0].compiled.native
     modules = both[0]
@@ -286,6 +248,11 @@ def test_misuse_brings_nothing_down(both: tuple[SimpleNamespace, SimpleNamespace
         lambda: native.Sender().send(b"", (1, 2)),
         lambda: native.Datagrams().send(b"", (1, 2, 3)),
         lambda: native.Datagrams().send(b""),
+        lambda: native.Datagrams().ready(1, 0.0),
+        lambda: native.Datagrams().ready("1", 0.0),
+        lambda: native.Datagrams().ready(1),
+        lambda: native.Datagrams().received(b""),
+        lambda: native.Datagrams().received(b"", None),
     ]  # fmt: skip
     for call in calls:
         with pytest.raises((TypeError, AttributeError, OverflowError)):

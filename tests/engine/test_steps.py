@@ -3,7 +3,7 @@
 import pytest
 
 from sipcgi.engine.overload import Overload
-from sipcgi.engine.transaction import ClientTransaction
+from sipcgi.engine.transaction import ClientTransaction, ServerTransaction
 from sipcgi.engine.transactions import Transactions
 from sipcgi.flow import Flow, HostPort
 from sipcgi.ids import Ids
@@ -103,7 +103,7 @@ def test_a_refusal_without_its_ack_ends_after_64_t1_all_the_same() -> None:
     """The 100 that was due is none any more."""
     line = Line()
     invite = request("INVITE")
-    server = line.transactions.serve(invite, Flow("UDP", HERE, THERE), ("z9hG4bK1", "", "INVITE"))
+    server = ServerTransaction(line.transactions, invite, Flow("UDP", HERE, THERE), ("z9hG4bK1", "", "INVITE"))
     assert line.waiting() == 1
     server.respond(build.response(invite, 486, to_tag="2"))
     assert line.waiting() == 1
