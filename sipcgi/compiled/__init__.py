@@ -1,15 +1,18 @@
 """The hottest primitives in C, when they were built: `native`, made of the .c files beside this one by build.py.
 
-`@compiled` stands before what has a twin there. Pure Python is the reference, and what runs without it: the compiled
-part takes plain forms alone, and leaves all others, and everything wrong, to Python.
+`@compiled` stands before what has a twin there, `@plain_case` before what is asked second. Pure Python is the
+reference, and what runs without it: the compiled part takes plain forms alone, and leaves all others, and everything
+wrong, to Python.
 """
 
 import os
+from collections.abc import Callable
 from importlib import import_module
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 from zlib import crc32
 
 Primitive = TypeVar("Primitive")
+Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 def checksum() -> str:
@@ -44,3 +47,16 @@ def compiled(pure: Primitive) -> Primitive:
     """The compiled twin of what has this name, `pure` itself when there is none."""
     found: Primitive = getattr(native, pure.__name__, pure)  # type: ignore[attr-defined]
     return found
+
+
+def plain_case(name: str, *kinds: object) -> Callable[[Function], Function]:
+    """Stands before a function whose plain case a compiled one takes, of that name.
+
+    That one is asked first, with `kinds` and the arguments. What it leaves (None), and a call with keywords, is for the
+    function, which is the reference (`__wrapped__`).
+    """
+
+    def taken(function: Function) -> Function:
+        return function if native is None else cast(Function, native.PlainCase(getattr(native, name), kinds, function))
+
+    return taken

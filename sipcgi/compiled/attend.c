@@ -14,7 +14,7 @@
 typedef struct {
     int server, deaths;
     unsigned long long base; /* of the marks; 0: there can be none */
-    PyObject *plain, *others; /* runs by process id; the deaths of all others */
+    PyObject *plain, *death; /* runs by process id; one of another process: the next one is not reaped before it is told */
 } Launcher;
 
 static void close_received(const int *descriptors, int count)
@@ -106,16 +106,15 @@ static int is_plain(Launcher *self, pid_t process, Report *report)
         report->run = PyLong_AsUnsignedLongLong(run);
         found = PyErr_Occurred() || PyDict_DelItem(self->plain, number) < 0 ? -1 : 1;
     } else if (!PyErr_Occurred()) {
-        PyObject *death = Py_BuildValue("(OiKK)", number, (int)report->code, (unsigned long long)report->cpu,
-                                        (unsigned long long)report->peak);
-        found = death == NULL ? -1 : PyList_Append(self->others, death);
-        Py_XDECREF(death);
+        self->death = Py_BuildValue("(OiKK)", number, (int)report->code, (unsigned long long)report->cpu,
+                                    (unsigned long long)report->peak);
+        found = self->death == NULL ? -1 : 0;
     }
     Py_XDECREF(number);
     return found;
 }
 
-/* Reaps all that ended, also what daemons left behind. False with an exception. */
+/* Reaps what ended, until it was no plain run. False with an exception. */
 static int reap(Launcher *self)
 {
     char told[128];
@@ -127,7 +126,7 @@ static int reap(Launcher *self)
         PyErr_SetFromErrno(PyExc_OSError);
         return 0;
     }
-    while ((process = wait4(-1, &status, WNOHANG, &usage)) > 0) {
+    while (self->death == NULL && (process = wait4(-1, &status, WNOHANG, &usage)) > 0) {
         Report *report = reports + count;
         report->kind = EXITED;
         report->code = WIFSIGNALED(status) ? -WTERMSIG(status) : WEXITSTATUS(status);
@@ -165,14 +164,14 @@ PyObject *native_attend(PyObject *module, PyObject *const *arguments, Py_ssize_t
     double patience = endless ? 0 : PyFloat_AsDouble(arguments[4]) * 1000 + 1;
     Launcher self = {.base = PyLong_AsUnsignedLongLong(arguments[2]), .plain = arguments[3]};
     if (PyErr_Occurred() || (self.server = PyObject_AsFileDescriptor(arguments[0])) < 0 ||
-        (self.deaths = PyObject_AsFileDescriptor(arguments[1])) < 0 || (self.others = PyList_New(0)) == NULL)
+        (self.deaths = PyObject_AsFileDescriptor(arguments[1])) < 0)
         return NULL;
     PyObject *order;
     do
         order = turn(&self, endless ? -1 : patience < 1 ? 1 : patience < 1e6 ? (int)patience : 1000000);
-    while (endless && order == Py_None && PyList_GET_SIZE(self.others) == 0);
+    while (endless && order == Py_None && self.death == NULL);
     if (order != NULL)
-        return Py_BuildValue("(NN)", order, self.others);
-    Py_DECREF(self.others);
+        return Py_BuildValue("(NN)", order, self.death != NULL ? self.death : Py_NewRef(Py_None));
+    Py_XDECREF(self.death);
     return NULL;
 }

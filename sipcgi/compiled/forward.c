@@ -96,33 +96,35 @@ static int is_plain(State *state, const Lists *lists)
     return find(lists->names, state->route, 0) < 0 && find(lists->names, state->field[CONTENT_LENGTH], 0) >= 0;
 }
 
-/* Known names and watched ones, request, edits, URI, and the values of Via, Record-Route and Max-Breadth or None. */
+/* Known names and watched ones; request, URI and Via; Record-Route, edits and Max-Breadth, each of which may be missing
+   or None. */
 PyObject *native_plain_forward(PyObject *module, PyObject *const *arguments, Py_ssize_t count)
 {
     State *state = PyModule_GetState(module);
-    if (count != 7 || !PyTuple_Check(arguments[0]) || PyTuple_GET_SIZE(arguments[0]) != 2 ||
-        !PyDict_Check(PyTuple_GET_ITEM(arguments[0], 0)) || !PyAnySet_Check(PyTuple_GET_ITEM(arguments[0], 1)) ||
-        !PyUnicode_Check(arguments[4]) || (arguments[5] != Py_None && !PyUnicode_Check(arguments[5]))) {
-        PyErr_SetString(PyExc_TypeError, "plain_forward() takes names, a request, edits and four values");
+    PyObject *given[7] = {Py_None, Py_None, Py_None, Py_None, Py_None, Py_None, Py_None};
+    memcpy(given, arguments, (size_t)(count < 7 ? count : 7) * sizeof(*given));
+    PyObject *kinds = given[0], *request = given[1], *record_route = given[4] == Py_None ? state->nothing : given[4];
+    if (count < 4 || count > 7 || !PyTuple_Check(kinds) || PyTuple_GET_SIZE(kinds) != 2 ||
+        !PyDict_Check(PyTuple_GET_ITEM(kinds, 0)) || !PyAnySet_Check(PyTuple_GET_ITEM(kinds, 1)) ||
+        !PyUnicode_Check(given[3]) || !PyUnicode_Check(record_route)) {
+        PyErr_SetString(PyExc_TypeError, "plain_forward() takes names, a request, values, edits, a number");
         return NULL;
     }
-    PyObject *request = arguments[1], *edits = arguments[2], *made = NULL;
-    PyObject *record_route = arguments[5] == Py_None ? state->nothing : arguments[5];
-    long breadth = arguments[6] == Py_None ? -1 : PyLong_AsLong(arguments[6]);
+    long breadth = given[6] == Py_None ? -1 : PyLong_AsLong(given[6]);
     if (breadth == -1 && PyErr_Occurred())
         return NULL;
-    long hops = is_plain_uri(span_of(arguments[3])) ? hops_of(state, request) : -1;
-    PyObject *fields = hops < 0 ? NULL : edits == Py_None ? PyList_New(0) : new_fields(state, edits);
+    long hops = is_plain_uri(span_of(given[2])) ? hops_of(state, request) : -1;
+    PyObject *fields = hops < 0 ? NULL : given[5] == Py_None ? PyList_New(0) : new_fields(state, given[5]), *made = NULL;
     if (fields == NULL)
         return or_none(NULL);
     Lists lists = {NULL, NULL}, copy = {NULL, NULL};
     PyObject *headers = PyObject_GetAttr(request, state->headers);
     if (headers != NULL && lists_in(state, headers, &lists) && is_plain(state, &lists) && copied(&lists, &copy) &&
-        put_new(state, &copy, fields, PyTuple_GET_ITEM(arguments[0], 0), PyTuple_GET_ITEM(arguments[0], 1)) &&
-        put_on_top(state, &copy, hops, breadth, record_route, arguments[4]) &&
+        put_new(state, &copy, fields, PyTuple_GET_ITEM(kinds, 0), PyTuple_GET_ITEM(kinds, 1)) &&
+        put_on_top(state, &copy, hops, breadth, record_route, given[3]) &&
         (made = new_object(state, Py_TYPE(request))) != NULL &&
         !(set(made, state->method, PyObject_GetAttr(request, state->method)) &&
-          set(made, state->uri, Py_NewRef(arguments[3])) && set(made, state->headers, with_lists(headers, &copy)) &&
+          set(made, state->uri, Py_NewRef(given[2])) && set(made, state->headers, with_lists(headers, &copy)) &&
           set(made, state->body, PyObject_GetAttr(request, state->body))))
         Py_CLEAR(made);
     released(&lists);

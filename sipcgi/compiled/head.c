@@ -240,28 +240,30 @@ static PyObject *message_of(State *state, Kinds *kinds, const Span *line, int co
     return message;
 }
 
-static int taken(State *state, PyObject *const *arguments, Py_ssize_t count, Kinds *kinds, Span *span)
+static int taken(State *state, PyObject *octets, PyObject *found, Kinds *kinds, Span *span)
 {
-    if (count != 2) {
-        PyErr_SetString(PyExc_TypeError, "octets and kinds are expected");
+    if (!PyBytes_Check(octets) || PyBytes_GET_SIZE(octets) > MAX_PLAIN_OCTETS)
         return 0;
-    }
-    if (!PyBytes_Check(arguments[0]) || PyBytes_GET_SIZE(arguments[0]) > MAX_PLAIN_OCTETS)
-        return 0;
-    span->start = PyBytes_AS_STRING(arguments[0]);
-    span->end = span->start + PyBytes_GET_SIZE(arguments[0]);
-    return kinds_of(state, arguments[1], kinds);
+    span->start = PyBytes_AS_STRING(octets);
+    span->end = span->start + PyBytes_GET_SIZE(octets);
+    return kinds_of(state, found, kinds);
 }
 
-/* The message in a datagram; None when it is not plain. */
-PyObject *native_plain_message(PyObject *module, PyObject *const *arguments, Py_ssize_t count)
+static int are_two(Py_ssize_t count)
 {
-    State *state = PyModule_GetState(module);
+    if (count != 2)
+        PyErr_SetString(PyExc_TypeError, "octets and kinds are expected");
+    return count == 2;
+}
+
+/* The message in a datagram, and whether it is a response; NULL, without an exception, when it is not plain. */
+PyObject *plain_message(State *state, PyObject *octets, PyObject *found, int *is_response)
+{
     Kinds kinds;
     Span span, line[MAX_PLAIN];
     int64_t length;
-    if (!taken(state, arguments, count, &kinds, &span))
-        return or_none(NULL);
+    if (!taken(state, octets, found, &kinds, &span))
+        return NULL;
     while (LENGTH(span) >= 2 && memcmp(span.start, "\r\n", 2) == 0) /* RFC 3261 7.5 */
         span.start += 2;
     Span body = {NULL, span.end};
@@ -277,7 +279,14 @@ PyObject *native_plain_message(PyObject *module, PyObject *const *arguments, Py_
                 Py_CLEAR(message);
         }
     }
-    return or_none(message);
+    *is_response = message != NULL && (PyObject *)Py_TYPE(message) == kinds.response;
+    return message;
+}
+
+PyObject *native_plain_message(PyObject *module, PyObject *const *arguments, Py_ssize_t count)
+{
+    int is_response;
+    return or_none(are_two(count) ? plain_message(PyModule_GetState(module), arguments[0], arguments[1], &is_response) : NULL);
 }
 
 /* Of a head without the CRLFs that end it: the message without body, and its Content-Length or None. */
@@ -288,7 +297,7 @@ PyObject *native_plain_head(PyObject *module, PyObject *const *arguments, Py_ssi
     Span span, line[MAX_PLAIN];
     int64_t length;
     const char *rest;
-    if (!taken(state, arguments, count, &kinds, &span))
+    if (!are_two(count) || !taken(state, arguments[0], arguments[1], &kinds, &span))
         return or_none(NULL);
     int lines = cut(span.start, span.end, 0, line, &rest);
     PyObject *message = lines == 0 ? NULL : message_of(state, &kinds, line, lines, &length);

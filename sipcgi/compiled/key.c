@@ -16,9 +16,9 @@ static int has_cookie(PyObject *branch)
     return 1;
 }
 
-PyObject *native_plain_server_key(PyObject *module, PyObject *request)
+/* NULL without an exception for a client of RFC 2543. */
+PyObject *server_key(State *state, PyObject *request)
 {
-    State *state = PyModule_GetState(module);
     PyObject *via = PyObject_GetAttr(request, state->via), *key = NULL;
     PyObject *branch = via == NULL ? NULL : PyObject_GetAttr(via, state->branch);
     PyObject *sent_by = branch == NULL ? NULL : PyObject_GetAttr(via, state->sent_by);
@@ -31,5 +31,10 @@ PyObject *native_plain_server_key(PyObject *module, PyObject *request)
     Py_XDECREF(branch);
     Py_XDECREF(sent_by);
     Py_XDECREF(method);
-    return or_none(key);
+    return key;
+}
+
+PyObject *native_plain_server_key(PyObject *module, PyObject *request)
+{
+    return or_none(server_key(PyModule_GetState(module), request));
 }

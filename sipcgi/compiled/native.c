@@ -19,9 +19,9 @@ static int keep(PyObject **words, const char *const *names, int count)
     return 0;
 }
 
-static int add_type(PyObject *module, PyType_Spec *spec, PyTypeObject **kept)
+static int add_type(PyObject *module, PyType_Spec *spec, PyTypeObject *base, PyTypeObject **kept)
 {
-    PyObject *kind = PyType_FromModuleAndSpec(module, spec, NULL);
+    PyObject *kind = PyType_FromModuleAndSpec(module, spec, (PyObject *)base);
     if (kind == NULL)
         return -1;
     int failed = PyModule_AddType(module, (PyTypeObject *)kind);
@@ -30,6 +30,13 @@ static int add_type(PyObject *module, PyType_Spec *spec, PyTypeObject **kept)
     else
         Py_DECREF(kind);
     return failed;
+}
+
+static PyObject *imported(const char *from, const char *name)
+{
+    PyObject *module = PyImport_ImportModule(from), *found = module == NULL ? NULL : PyObject_GetAttrString(module, name);
+    Py_XDECREF(module);
+    return found;
 }
 
 static int execute(PyObject *module)
@@ -46,20 +53,27 @@ static int execute(PyObject *module)
         (state->record_route = PyUnicode_InternFromString("record-route")) == NULL ||
         (state->max_breadth = PyUnicode_InternFromString("max-breadth")) == NULL ||
         (state->proxy_require = PyUnicode_InternFromString("proxy-require")) == NULL ||
+        (state->stdin_ = PyUnicode_InternFromString("stdin")) == NULL ||
+        (state->stdout_ = PyUnicode_InternFromString("stdout")) == NULL ||
+        (state->stderr_ = PyUnicode_InternFromString("stderr")) == NULL ||
         (state->nothing = PyUnicode_InternFromString("")) == NULL || (state->empty = PyTuple_New(0)) == NULL ||
         keep(state->field, field_names, FIELDS) < 0 || keep(state->method_word, method_names, METHODS) < 0 ||
         keep(state->transport_word, transport_names, TRANSPORTS) < 0)
         return -1;
-    PyObject *heapq = PyImport_ImportModule("heapq");
-    if (heapq == NULL)
-        return -1;
-    state->heappush = PyObject_GetAttrString(heapq, "heappush");
-    state->heappop = PyObject_GetAttrString(heapq, "heappop");
-    Py_DECREF(heapq);
-    if (state->heappush == NULL || state->heappop == NULL || add_type(module, &fields_spec, &state->fields) < 0 || add_type(module, &lazy_spec, NULL) < 0 ||
-        add_type(module, &octets_spec, NULL) < 0 || add_type(module, &remembered_spec, NULL) < 0 ||
-        add_type(module, &timer_spec, &state->timer) < 0 || add_type(module, &deadlines_spec, &state->deadlines) < 0 ||
-        add_type(module, &walker_spec, &state->walker) < 0 ||
+    if ((state->heappush = imported("heapq", "heappush")) == NULL ||
+        (state->heappop = imported("heapq", "heappop")) == NULL ||
+        (state->unreachable = imported("sipcgi.errors", "Unreachable")) == NULL ||
+        add_type(module, &fields_spec, NULL, &state->fields) < 0 || add_type(module, &lazy_spec, NULL, NULL) < 0 ||
+        add_type(module, &plaincase_spec, NULL, NULL) < 0 ||
+        add_type(module, &octets_spec, NULL, NULL) < 0 || add_type(module, &remembered_spec, NULL, NULL) < 0 ||
+        add_type(module, &timer_spec, NULL, &state->timer) < 0 ||
+        add_type(module, &deadlines_spec, NULL, &state->deadlines) < 0 ||
+        add_type(module, &walker_spec, NULL, &state->walker) < 0 ||
+        add_type(module, &side_spec, state->walker, &state->side) < 0 ||
+        add_type(module, &client_side_spec, state->side, NULL) < 0 ||
+        add_type(module, &server_side_spec, state->side, NULL) < 0 || add_type(module, &by_peer_spec, NULL, NULL) < 0 ||
+        add_type(module, &matching_spec, NULL, NULL) < 0 || add_type(module, &arrivals_spec, NULL, NULL) < 0 ||
+        add_type(module, &sender_spec, NULL, NULL) < 0 || add_type(module, &datagrams_spec, NULL, NULL) < 0 ||
         (state->starter = (PyTypeObject *)PyType_FromModuleAndSpec(module, &starter_spec, NULL)) == NULL)
         return -1;
     return PyModule_AddStringConstant(module, "SOURCES", SOURCES);
@@ -70,11 +84,13 @@ static int traverse(PyObject *module, visitproc visit, void *arg)
     State *state = PyModule_GetState(module);
     Py_VISIT(state->heappush);
     Py_VISIT(state->heappop);
+    Py_VISIT(state->unreachable);
     Py_VISIT(state->fields);
     Py_VISIT(state->timer);
     Py_VISIT(state->deadlines);
     Py_VISIT(state->walker);
     Py_VISIT(state->starter);
+    Py_VISIT(state->side);
     return 0;
 }
 
@@ -91,6 +107,9 @@ static int clear(PyObject *module)
     Py_CLEAR(state->record_route);
     Py_CLEAR(state->max_breadth);
     Py_CLEAR(state->proxy_require);
+    Py_CLEAR(state->stdin_);
+    Py_CLEAR(state->stdout_);
+    Py_CLEAR(state->stderr_);
     for (int at = 0; at < FIELDS; at++)
         Py_CLEAR(state->field[at]);
     for (int at = 0; at < METHODS; at++)
@@ -100,11 +119,13 @@ static int clear(PyObject *module)
     Py_CLEAR(state->empty);
     Py_CLEAR(state->heappush);
     Py_CLEAR(state->heappop);
+    Py_CLEAR(state->unreachable);
     Py_CLEAR(state->fields);
     Py_CLEAR(state->timer);
     Py_CLEAR(state->deadlines);
     Py_CLEAR(state->walker);
     Py_CLEAR(state->starter);
+    Py_CLEAR(state->side);
     return 0;
 }
 
@@ -127,14 +148,21 @@ static PyMethodDef functions[] = {
     FUNCTION(resend_starter, "What starts a timer of retransmissions."),
     FUNCTION(timeout_starter, "What starts another timer of a transaction."),
     FUNCTION(plain_forward, "The copy of a request that a proxy sends, None when it is not plain."),
-    FUNCTION(is_sound, "Whether a request is surely what validate() asks for."),
+    FUNCTION(plain_validate, "True for a request that is surely what validate() asks for, else None."),
     FUNCTION(plain_preprocess, "A request without its Route that names us, None when it is not plain."),
+    FUNCTION(is_direct, "Whether a request came by UDP from the address in its Via."),
+    FUNCTION(plain_own_route, "What our own Route says of a request, None when it is not plain."),
     FUNCTION(keyed_digits, "The digits of a token."),
     FUNCTION(plain_loop_hash, "The digits by which loops are found, None for text beyond ASCII."),
+    {"ends_of", native_ends_of, METH_O, "The lines of From and To."},
     {"forget_cgi_fields", native_forget_cgi_fields, METH_O, "Takes CGI- fields out."},
     FUNCTION(put_on_top, "Puts what a proxy adds to a request into its lists."),
     FUNCTION(plain_variables, "The environment of a script, None when it is not plain."),
+    FUNCTION(plain_request, "A request to a FastCGI program, None when it is not plain."),
+    {"whole_output", native_whole_output, METH_O, "What a FastCGI program printed, None when that is not all at a glance."},
     FUNCTION(spawn, "Starts a program as the leader of its own session: its process id."),
+    FUNCTION(plain_start, "Opens what a run needs and orders its start; False when it is not plain."),
+    FUNCTION(hear, "A record of reports, or how one run has ended plainly."),
     FUNCTION(attend, "The loop of the launcher: an order that is not plain, and the ends of runs that are not."),
     FUNCTION(plain_way_back, "The fields of a response on its way upstream, None when it is not plain."),
     FUNCTION(quick, "Has calls of a class answered here."),
@@ -159,6 +187,13 @@ static struct PyModuleDef definition = {
     .m_clear = clear,
     .m_free = discard,
 };
+
+/* Of an object of a class that is made here, or of one derived from it. */
+State *state_of(PyObject *object)
+{
+    PyObject *module = PyType_GetModuleByDef(Py_TYPE(object), &definition);
+    return module == NULL ? NULL : PyModule_GetState(module);
+}
 
 PyMODINIT_FUNC PyInit_native(void)
 {

@@ -21,9 +21,14 @@
     _(protocol) _(transport) _(host) _(port) _(params) _(sent_by) _(branch) _(rport) _(received) _(tag) _(lr) \
     _(scheme) _(user) _(password) _(address) _(_text) _(sip) _(sips) _(display) \
     _(names) _(lines) _(from_) _(to) _(maddr) _(bare) _(start_line) _(make) _(most) \
-    _(target) _(routes) _(remove) _(copy) _(update) _(hexdigest) \
+    _(target) _(routes) _(remove) _(copy) _(update) _(hexdigest) _(contacts) _(ob) _(token_key) _(dialog) \
     _(source) _(route) _(script) _(runs) _(script_seconds) _(script_cpu) _(script_peak_kib) _(actions) _(targets) \
-    _(to_100) _(to_180) _(to_final) _(logged) _(line) _(__recipe__)
+    _(to_100) _(to_180) _(to_final) _(logged) _(line) _(__recipe__) \
+    _(directory) _(argv) _(environment) _(given) _(resident) _(profile) _(isolation) \
+    _(number) _(told) _(watched) _(stderr_lines) _(max_output) \
+    _(add) _(arrived) _(awaited) _(clients) _(datagram) _(discard) _(inputs) _(invite_client) _(invite_server) \
+    _(kinds) _(message) _(noninvite_client) _(noninvite_server) _(flow) _(not_sent) _(peers) _(raised) _(receive) \
+    _(responded) _(response) _(send) _(sendto) _(sent_bys) _(servers) _(socket) _(stream) _(_endpoints)
 
 enum { VIA, FROM, TO, CALL_ID, CSEQ, MAX_FORWARDS, CONTENT_LENGTH, FIELDS };
 
@@ -36,14 +41,15 @@ typedef struct {
 #undef WORD
     PyObject *cseq, *via, *sip20, *nothing; /* "cseq" and "via" name attributes and fields; "" */
     PyObject *record_route, *max_breadth, *proxy_require; /* canonical names, too */
+    PyObject *stdin_, *stdout_, *stderr_; /* which are macros without the underscore */
     PyObject *field[FIELDS];            /* canonical names */
     PyObject *method_word[METHODS];
     PyObject *transport_word[TRANSPORTS];
     PyObject *empty;                    /* () */
-    PyObject *heappush, *heappop;
+    PyObject *heappush, *heappop, *unreachable;
     time_t second;                      /* of the latest access line, and how it begins */
     char stamp[32];
-    PyTypeObject *fields, *timer, *deadlines, *walker, *starter;
+    PyTypeObject *fields, *timer, *deadlines, *walker, *starter, *side;
 } State;
 
 /* Python 3.11 has strings that are not laid out before they are looked into, though Python code makes none. */
@@ -71,6 +77,7 @@ PyObject *text(Span span);
 Span span_of(PyObject *string);
 int same_text(PyObject *one, PyObject *other);
 PyObject *lower(Span span);
+State *state_of(PyObject *object);
 PyObject *new_object(State *state, PyTypeObject *kind);
 int set(PyObject *object, PyObject *name, PyObject *taken);
 PyObject *or_none(PyObject *found);
@@ -107,6 +114,7 @@ PyObject *native_plain_sip_uri(PyObject *module, PyObject *const *arguments, Py_
 PyObject *native_plain_address(PyObject *module, PyObject *const *arguments, Py_ssize_t count);
 
 /* head.c */
+PyObject *plain_message(State *state, PyObject *octets, PyObject *kinds, int *is_response);
 PyObject *native_plain_message(PyObject *module, PyObject *const *arguments, Py_ssize_t count);
 PyObject *native_plain_head(PyObject *module, PyObject *const *arguments, Py_ssize_t count);
 
@@ -123,20 +131,30 @@ int inserted(Lists *lists, Py_ssize_t at, PyObject *name, PyObject *line);
 int deleted(Lists *lists, Py_ssize_t at);
 Py_ssize_t after_vias(State *state, const Lists *lists);
 int put_on_top(State *state, Lists *lists, long hops, long breadth, PyObject *record_route, PyObject *via);
+PyObject *native_ends_of(PyObject *module, PyObject *headers);
 PyObject *native_forget_cgi_fields(PyObject *module, PyObject *headers);
 PyObject *native_put_on_top(PyObject *module, PyObject *const *arguments, Py_ssize_t count);
 PyObject *native_plain_way_back(PyObject *module, PyObject *const *arguments, Py_ssize_t count);
 
-/* forward.c, route.c, digest.c */
+/* plaincase.c, forward.c, route.c, digest.c */
+extern PyType_Spec plaincase_spec;
 PyObject *native_plain_forward(PyObject *module, PyObject *const *arguments, Py_ssize_t count);
-PyObject *native_is_sound(PyObject *module, PyObject *const *arguments, Py_ssize_t count);
+PyObject *native_plain_validate(PyObject *module, PyObject *const *arguments, Py_ssize_t count);
 PyObject *native_plain_preprocess(PyObject *module, PyObject *const *arguments, Py_ssize_t count);
+PyObject *native_is_direct(PyObject *module, PyObject *const *arguments, Py_ssize_t count);
+PyObject *native_plain_own_route(PyObject *module, PyObject *const *arguments, Py_ssize_t count);
 PyObject *native_keyed_digits(PyObject *module, PyObject *const *arguments, Py_ssize_t count);
 PyObject *native_plain_loop_hash(PyObject *module, PyObject *const *arguments, Py_ssize_t count);
 
-/* spawn.c, attend.c */
+/* runs.c, spawn.c, attend.c */
+PyObject *native_plain_start(PyObject *module, PyObject *const *arguments, Py_ssize_t count);
+PyObject *native_hear(PyObject *module, PyObject *const *arguments, Py_ssize_t count);
 PyObject *native_spawn(PyObject *module, PyObject *const *arguments, Py_ssize_t count);
 PyObject *native_attend(PyObject *module, PyObject *const *arguments, Py_ssize_t count);
+
+/* fastcgi.c */
+PyObject *native_plain_request(PyObject *module, PyObject *const *arguments, Py_ssize_t count);
+PyObject *native_whole_output(PyObject *module, PyObject *answer);
 
 /* lazy.c, timers.c, steps.c */
 extern PyType_Spec lazy_spec, timer_spec, deadlines_spec, walker_spec, starter_spec;
@@ -145,8 +163,26 @@ int cancel_timer(PyObject *timer);
 PyObject *native_resend_starter(PyObject *module, PyObject *const *arguments, Py_ssize_t count);
 PyObject *native_timeout_starter(PyObject *module, PyObject *const *arguments, Py_ssize_t count);
 
+typedef struct {
+    PyObject_HEAD
+    PyObject *state, *row, *resend, *timeout;
+    double interval;
+} Walker;
+
+PyObject *begin(Walker *walker, PyObject *arrow);
+PyObject *step(Walker *walker, PyObject *input, PyObject *message);
+int walker_traverse(Walker *self, visitproc visit, void *arg);
+int walker_clear(Walker *self);
+
+/* sides.c, matching.c, arrivals.c, sending.c */
+extern PyType_Spec side_spec, client_side_spec, server_side_spec, by_peer_spec, matching_spec, arrivals_spec, sender_spec,
+    datagrams_spec;
+PyObject *caught(PyObject *kind);
+PyObject *method(PyObject *name, PyObject *object, PyObject *one, PyObject *other);
+
 /* octets.c, remembered.c, key.c, accessline.c, quick.c */
 extern PyType_Spec octets_spec, remembered_spec;
+PyObject *server_key(State *state, PyObject *request);
 PyObject *native_plain_server_key(PyObject *module, PyObject *request);
 PyObject *native_line_of(PyObject *module, PyObject *entry);
 PyObject *native_quick(PyObject *module, PyObject *const *arguments, Py_ssize_t count);

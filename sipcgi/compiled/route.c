@@ -18,19 +18,20 @@ static int has(PyObject *request, PyObject *name)
     return found != NULL;
 }
 
-/* Whether all that 16.3 asks for is there, its URI is of that kind, and no Proxy-Require has to be looked into. */
-PyObject *native_is_sound(PyObject *module, PyObject *const *arguments, Py_ssize_t count)
+/* SipUri, and a request. True if all that 16.3 asks for is there, the URI is of that kind, and no Proxy-Require has to be
+   looked into; else None. */
+PyObject *native_plain_validate(PyObject *module, PyObject *const *arguments, Py_ssize_t count)
 {
     State *state = PyModule_GetState(module);
-    if (count != 2 || !PyType_Check(arguments[1])) {
-        PyErr_SetString(PyExc_TypeError, "is_sound() takes a request and a class");
+    if (count != 2 || !PyTuple_Check(arguments[0]) || PyTuple_GET_SIZE(arguments[0]) != 1) {
+        PyErr_SetString(PyExc_TypeError, "plain_validate() takes a class and a request");
         return NULL;
     }
-    PyObject *request = arguments[0], *headers = part_of(request, state->headers);
+    PyObject *request = arguments[1], *headers = part_of(request, state->headers);
     PyObject *target = headers == NULL ? NULL : part_of(request, state->target);
     PyObject *hops = target == NULL ? NULL : part_of(request, state->max_forwards);
     Lists lists = {NULL, NULL};
-    int sound = hops != NULL && Py_IS_TYPE(target, (PyTypeObject *)arguments[1]) &&
+    int sound = hops != NULL && (PyObject *)Py_TYPE(target) == PyTuple_GET_ITEM(arguments[0], 0) &&
                 (hops == Py_None || PyObject_IsTrue(hops) == 1) && lists_in(state, headers, &lists) &&
                 find(lists.names, state->proxy_require, 0) < 0 && has(request, state->via) && has(request, state->from_) &&
                 has(request, state->to) && has(request, state->call_id) && has(request, state->cseq) &&
@@ -39,7 +40,7 @@ PyObject *native_is_sound(PyObject *module, PyObject *const *arguments, Py_ssize
     Py_XDECREF(headers);
     Py_XDECREF(target);
     Py_XDECREF(hops);
-    return PyErr_Occurred() ? NULL : PyBool_FromLong(sound);
+    return PyErr_Occurred() ? NULL : Py_NewRef(sound ? Py_True : Py_None);
 }
 
 /* 1 if the parameters of a URI have that one, 0 if not, -1 for an exception. */
@@ -49,6 +50,41 @@ static int has_parameter(State *state, PyObject *uri, PyObject *name)
     int found = params == NULL ? -1 : PySequence_Contains(params, name);
     Py_XDECREF(params);
     return found;
+}
+
+/* Whether a request came by UDP from the address in its Via, and the first Contact asks for no flow (registrar/nat.py). */
+PyObject *native_is_direct(PyObject *module, PyObject *const *arguments, Py_ssize_t count)
+{
+    State *state = PyModule_GetState(module);
+    PyObject *remote = count == 2 && PyTuple_Check(arguments[1]) && PyTuple_GET_SIZE(arguments[1]) == 4
+                           ? PyTuple_GET_ITEM(arguments[1], 2)
+                           : NULL;
+    if (remote == NULL || !PyTuple_Check(remote) || PyTuple_GET_SIZE(remote) != 2) {
+        PyErr_SetString(PyExc_TypeError, "is_direct() takes a request and a flow");
+        return NULL;
+    }
+    if (!same_text(PyTuple_GET_ITEM(arguments[1], 0), state->transport_word[0])) /* UDP */
+        Py_RETURN_FALSE;
+    PyObject *via = part_of(arguments[0], state->via), *contacts = via == NULL ? NULL : part_of(arguments[0], state->contacts);
+    PyObject *host = contacts == NULL ? NULL : part_of(via, state->host), *port = host == NULL ? NULL : part_of(via, state->port);
+    int direct = 0;
+    if (port != NULL && PyList_CheckExact(contacts) && PyList_GET_SIZE(contacts) > 0 &&
+        same_text(host, PyTuple_GET_ITEM(remote, 0))) {
+        long number = port == Py_None ? 5060 : PyLong_AsLong(port), other = PyLong_AsLong(PyTuple_GET_ITEM(remote, 1));
+        PyObject *contact = PyList_GET_ITEM(contacts, 0), *uri = NULL, *params = NULL;
+        if (number == other && number > 0 && (params = part_of(contact, state->params)) != NULL && PyDict_Check(params) &&
+            PyDict_GET_SIZE(params) == 0 && (uri = part_of(contact, state->uri)) != NULL)
+            direct = has_parameter(state, uri, state->ob) == 0;
+        Py_XDECREF(params);
+        Py_XDECREF(uri);
+        if (PyErr_Occurred())
+            forgiven();
+    }
+    Py_XDECREF(via);
+    Py_XDECREF(contacts);
+    Py_XDECREF(host);
+    Py_XDECREF(port);
+    return PyErr_Occurred() ? NULL : PyBool_FromLong(direct);
 }
 
 /* The same request without any Route: what else was parsed stays parsed. */

@@ -137,6 +137,22 @@ PyObject *native_forget_cgi_fields(PyObject *module, PyObject *headers)
     return done ? Py_NewRef(Py_None) : NULL;
 }
 
+PyObject *native_ends_of(PyObject *module, PyObject *headers)
+{
+    State *state = PyModule_GetState(module);
+    Lists lists = {NULL, NULL};
+    PyObject *ends = NULL;
+    if (lists_in(state, headers, &lists)) {
+        Py_ssize_t from = find(lists.names, state->field[FROM], 0), to = find(lists.names, state->field[TO], 0);
+        if (from < 0 || to < 0)
+            PyErr_SetString(PyExc_ValueError, "a request has From and To");
+        else
+            ends = PyTuple_Pack(2, PyList_GET_ITEM(lists.lines, from), PyList_GET_ITEM(lists.lines, to));
+    }
+    released(&lists);
+    return ends;
+}
+
 /* Whether a To line is the one that was sent, or that one with a tag behind it. */
 static int is_answered(PyObject *line, PyObject *sent)
 {

@@ -4,12 +4,6 @@
 
 typedef struct {
     PyObject_HEAD
-    PyObject *state, *row, *resend, *timeout;
-    double interval;
-} Walker;
-
-typedef struct {
-    PyObject_HEAD
     PyObject *timers, *arguments; /* the input that the timer fires */
     double delay;
     int resends;
@@ -151,11 +145,28 @@ static PyObject *take(Walker *self, PyObject *arrow, PyObject *message)
     Py_RETURN_NONE;
 }
 
-static PyObject *walker_begin(Walker *self, PyObject *arrow)
+PyObject *begin(Walker *self, PyObject *arrow)
 {
     Py_CLEAR(self->resend);
     Py_CLEAR(self->timeout);
     return take(self, arrow, Py_None);
+}
+
+PyObject *step(Walker *self, PyObject *input, PyObject *message)
+{
+    if (self->row == NULL) {
+        PyErr_SetString(PyExc_AttributeError, "step() before begin()");
+        return NULL;
+    }
+    PyObject *row = Py_NewRef(self->row), *done = NULL; /* an input that compares itself may step, too */
+    PyObject *arrow = Py_XNewRef(PyDict_GetItemWithError(row, input));
+    Py_DECREF(row);
+    if (arrow != NULL)
+        done = take(self, arrow, message);
+    else if (!PyErr_Occurred())
+        PyErr_SetObject(PyExc_KeyError, input);
+    Py_XDECREF(arrow);
+    return done;
 }
 
 static PyObject *walker_step(Walker *self, PyObject *const *arguments, Py_ssize_t count)
@@ -164,19 +175,7 @@ static PyObject *walker_step(Walker *self, PyObject *const *arguments, Py_ssize_
         PyErr_SetString(PyExc_TypeError, "step() takes an input, and the message that came with it");
         return NULL;
     }
-    if (self->row == NULL) {
-        PyErr_SetString(PyExc_AttributeError, "step() before begin()");
-        return NULL;
-    }
-    PyObject *row = Py_NewRef(self->row), *done = NULL; /* an input that compares itself may step, too */
-    PyObject *arrow = Py_XNewRef(PyDict_GetItemWithError(row, arguments[0]));
-    Py_DECREF(row);
-    if (arrow != NULL)
-        done = take(self, arrow, count == 2 ? arguments[1] : Py_None);
-    else if (!PyErr_Occurred())
-        PyErr_SetObject(PyExc_KeyError, arguments[0]);
-    Py_XDECREF(arrow);
-    return done;
+    return step(self, arguments[0], count == 2 ? arguments[1] : Py_None);
 }
 
 static PyObject *walker_call(Walker *self, PyObject *arguments, PyObject *keywords)
@@ -198,7 +197,7 @@ static PyObject *walker_stop_timeout(Walker *self, PyObject *Py_UNUSED(message))
     Py_RETURN_NONE;
 }
 
-static int walker_traverse(Walker *self, visitproc visit, void *arg)
+int walker_traverse(Walker *self, visitproc visit, void *arg)
 {
     Py_VISIT(Py_TYPE(self));
     Py_VISIT(self->state);
@@ -208,7 +207,7 @@ static int walker_traverse(Walker *self, visitproc visit, void *arg)
     return 0;
 }
 
-static int walker_clear(Walker *self)
+int walker_clear(Walker *self)
 {
     Py_CLEAR(self->state);
     Py_CLEAR(self->row);
@@ -229,7 +228,7 @@ static void walker_dealloc(Walker *self)
 }
 
 static PyMethodDef walker_methods[] = {
-    {"begin", (PyCFunction)walker_begin, METH_O, "The arrow into the first state."},
+    {"begin", (PyCFunction)begin, METH_O, "The arrow into the first state."},
     {"step", (PyCFunction)(void (*)(void))walker_step, METH_FASTCALL, "One arrow: of an input, with its message."},
     {"stop_resend", (PyCFunction)walker_stop_resend, METH_O, "Stops the timer of retransmissions."},
     {"stop_timeout", (PyCFunction)walker_stop_timeout, METH_O, "Stops the other timer."},

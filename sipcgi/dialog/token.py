@@ -32,13 +32,14 @@ NO_FLOWS = Sides()
 class TokenKey:
     """Makes and checks tokens with a secret of 16 to 32 octets (ValueError for any other length)."""
 
-    __slots__ = ("_dialog", "_flows", "_own", "_path")
+    __slots__ = ("_flows", "_own", "_path", "dialog")
 
     def __init__(self, key: bytes) -> None:
         if not _LEAST_KEY <= len(key) <= blake2s.MAX_KEY_SIZE:
             raise ValueError(f"a token key has {_LEAST_KEY} to {blake2s.MAX_KEY_SIZE} octets, not {len(key)}")
         # By their persons no token can be taken for one of another kind
-        self._dialog = blake2s(key=key, digest_size=_OCTETS, person=b"route")
+        self.dialog = blake2s(key=key, digest_size=_OCTETS, person=b"route")
+        """For tokens without a flow."""
         self._flows = blake2s(key=key, digest_size=_OCTETS, person=b"flows")
         self._path = blake2s(key=key, digest_size=_OCTETS, person=b"path")
         self._own = blake2s(key=key, digest_size=_OCTETS, person=b"own")
@@ -52,7 +53,7 @@ class TokenKey:
         client of RFC 2543 that has none.
         """
         if sides is NO_FLOWS or sides == NO_FLOWS:
-            return keyed_digits(self._dialog, call_id, tag)
+            return keyed_digits(self.dialog, call_id, tag)
         texts = ["" if flow is None else flow_text(flow) for flow in sides]
         flows = ".".join(texts)
         return f"{self._mint(call_id, tag, flows)}.{flows}"
@@ -72,8 +73,8 @@ class TokenKey:
             return False
         if flows:
             return any(compare_digest(given, self._mint(call_id, tag, flows)) for tag in (from_tag, to_tag))
-        return compare_digest(given, keyed_digits(self._dialog, call_id, from_tag)) or compare_digest(
-            given, keyed_digits(self._dialog, call_id, to_tag)
+        return compare_digest(given, keyed_digits(self.dialog, call_id, from_tag)) or compare_digest(
+            given, keyed_digits(self.dialog, call_id, to_tag)
         )
 
     def flow(self, token: str, call_id: str, from_tag: str) -> Flow | None:

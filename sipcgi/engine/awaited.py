@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from sipcgi.compiled import compiled
 from sipcgi.flow import Flow, HostPort
 
 if TYPE_CHECKING:
     from sipcgi.engine.transaction import ClientTransaction
 
 
-class Awaited:
-    """An index, so that a flood of ICMP errors never walks through all transactions."""
+@compiled
+class ByPeer:
+    """Entering them, and taking them out again."""
 
-    __slots__ = ("peers",)
+    __slots__ = ()
 
-    def __init__(self) -> None:
-        self.peers: dict[HostPort, dict[ClientTransaction, None]] = {}
+    peers: dict[HostPort, dict[ClientTransaction, None]]
 
     def add(self, client: ClientTransaction) -> None:
         self.peers.setdefault(client.flow.remote, {})[client] = None
@@ -29,6 +30,15 @@ class Awaited:
             clients.pop(client, None)
             if not clients:
                 del self.peers[remote]
+
+
+class Awaited(ByPeer):
+    """An index, so that a flood of ICMP errors never walks through all transactions."""
+
+    __slots__ = ("peers",)
+
+    def __init__(self) -> None:
+        self.peers = {}
 
     def over(self, flow: Flow) -> list[ClientTransaction]:
         """Those of exactly that flow."""

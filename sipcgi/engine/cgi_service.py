@@ -330,7 +330,7 @@ def run_error(outcome: Outcome, route: Route, directory: ScriptDirectory, spoke:
     if outcome.failure is not None:
         if route.hosting.host == FASTCGI:
             return ScriptError(outcome.failure, hint="what it says itself is in the log, or where it was started")
-        problems = "; ".join(map(str, directory.problems(directory.locate(route.script))))
+        problems = problems_of(route, directory)
         confined = route.profile.isolation != OFF or route.profile.user
         otherwise = "see what `sipcgi check` says" if confined else "start it by hand, as the user of the server"
         return ScriptError(outcome.failure, hint=problems or otherwise)
@@ -340,4 +340,14 @@ def run_error(outcome: Outcome, route: Route, directory: ScriptDirectory, spoke:
         return ScriptError(f"printed more than {route.max_output} octets", hint="raise `max_output`, or print less")
     if outcome.signal is not None:
         return signal_error(outcome.signal, route.profile.limits, outcome.limit)
-    return exit_error(outcome.status or 0, outcome.stdout, spoke)
+    error = exit_error(outcome.status or 0, outcome.stdout, spoke)
+    if outcome.status in (2, 126, 127):  # of env, which did not start what it was asked for, or of a shell
+        error.hint = problems_of(route, directory) or error.hint
+    return error
+
+
+def problems_of(route: Route, directory: ScriptDirectory) -> str:
+    """What is wrong with the file of a script; empty where it is not a file that is started."""
+    if route.hosting.host == FASTCGI:
+        return ""
+    return "; ".join(map(str, directory.problems(directory.locate(route.script))))

@@ -13,7 +13,7 @@ from sipcgi.errors import ParseError
 from sipcgi.flow import Flow
 from sipcgi.proxy.edits import after_vias
 from sipcgi.proxy.forward import forward
-from sipcgi.registrar.nat import way_back
+from sipcgi.registrar.nat import is_direct, way_back
 from sipcgi.registrar.outbound import supports
 from sipcgi.service import Edits
 from sipcgi.sip.build import MAKES_DIALOG
@@ -36,7 +36,7 @@ def depart(
     via = f"SIP/2.0/{flow.transport} {sent_by};branch={branch};rport"
     # 16.6 item 4: in a dialog too, for a side that has lost its state
     if request.method not in MAKES_DIALOG:
-        forwarded = forward(request, uri=target.uri, via=via, edits=edits, breadth=breadth)
+        forwarded = forward(request, target.uri, via, None, edits, breadth)
         if request.method == "REGISTER":
             add_path(core, request, arrival, forwarded, flow, edits)
         return forwarded, branch
@@ -47,7 +47,7 @@ def depart(
     ours = theirs = hop(name, sent_by, flow)
     if arrival[:2] != flow[:2]:
         theirs = hop(name, core.transport.sent_by(arrival), arrival)
-    forwarded = forward(request, uri=target.uri, via=via, record_route=ours, edits=edits, breadth=breadth)
+    forwarded = forward(request, target.uri, via, ours, edits, breadth)
     if theirs != ours:
         # 16.6 item 4, RFC 5658: each side gets the name by which it reaches us; ours, not one that a script printed
         headers = forwarded.headers
@@ -93,6 +93,8 @@ def over(flow: Flow) -> str:
 
 def flow_of_caller(request: Request, flow: Flow) -> Flow | None:
     """The flow to the client, where it is the first hop and its Contact is not the way (RFC 5626 5.3.2, RFC 7118 5)."""
+    if is_direct(request, flow):
+        return None
     try:
         if flow.transport != "UDP" and request.relayed:
             return None

@@ -74,6 +74,17 @@ class LocationService:
             return [[Target(action.uri, reroute=reroute)]]
         return self.users(uri, request) or [[Target(action.uri, failure=480)]]
 
+    def beyond(self, text: str, request: Request, initial: bool) -> Target | None:
+        """The target of a proxied URI that is not ours, where no Route and no flow of ours says the way; else None."""
+        uri = parse_uri(text)
+        if type(uri) is not SipUri:
+            return Target(text)
+        if self.responsible(uri):
+            return None
+        if not initial and text == request.uri:
+            return self.reachable.in_dialog(text, uri, request, None)
+        return self.reachable.way(text, uri, request)
+
     def elsewhere(self, request: Request, initial: bool, flow: Flow | None) -> Target:
         """The same for the URI that a request came with, which is not ours, and whose route set nobody changes."""
         uri = request.target
@@ -122,8 +133,10 @@ class LocationService:
 
     def contacts(self, uri: SipUri) -> tuple[list[Binding], list[SipUri]]:
         """What a URI of ours leads to: registered contacts, each once (RFC 3261 16.5), and URIs that are not ours."""
-        bindings, others = self._behind(self.domains.ends(uri))
         aliases = self.domains.aliases
+        if not aliases.entries and uri.scheme == "sip":
+            return self.reachable.bindings(uri.aor), []
+        bindings, others = self._behind(self.domains.ends(uri))
         if aliases.entries and not (bindings or others or aliases.find(uri)):
             bindings, others = self._behind(aliases.catch_all(uri, self.domains.hold))
         if uri.scheme == "sips":  # RFC 5630 5.3: who registered no SIPS contact cannot be called by a SIPS URI
@@ -141,13 +154,11 @@ class LocationService:
 
     def registrations(self, request: Request) -> str | None:
         """The value of REGISTRATIONS: those of the called user (REGISTER: of the To address); None without any."""
-        uri: Uri = request.to.uri if request.method == "REGISTER" else request.target
+        register = request.method == "REGISTER"
+        uri: Uri = request.to.uri if register else request.target
         if type(uri) is not SipUri or not self.domains.hold(uri):
             return None
-        if request.method == "REGISTER":
-            bindings = self.reachable.bindings(uri.aor)
-        else:
-            bindings, _ = self.contacts(uri)
+        bindings = self.reachable.bindings(uri.aor) if register else self.contacts(uri)[0]
         return contacts(bindings, self.timers.now()) if bindings else None
 
 

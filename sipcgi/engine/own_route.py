@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from sipcgi.compiled import plain_case
 from sipcgi.compiled.quick import quick
 from sipcgi.errors import Refused
 from sipcgi.flow import Flow
@@ -30,24 +31,25 @@ class OwnRoute(NamedTuple):
 NOTHING = OwnRoute(False, None)
 
 
+@plain_case("plain_own_route", OwnRoute)
 def own_route(core: Core, found: Preprocessed, arrival: Flow) -> OwnRoute:
     """Of a request with such entries that came over `arrival`. Raises Refused: 403 for a token of a Path that is not
-    ours, 430 for one whose flow is gone (RFC 5626 5.3.1).
+    ours, 430 for one whose flow is gone (RFC 5626 5.3.1). Plain is a single token that is valid and names no flow.
     """
-    request, key = found.request, core.token_key
-    to_tag = request.to.tag
+    request, tokens, sent_by = found
+    key, to_tag = core.token_key, request.to.tag
     if to_tag is not None:
         call_id, from_tag = request.call_id, request.from_.tag or ""
         in_dialog, flow = False, None
-        for token in found.tokens:
+        for token in tokens:
             if key.valid(token, call_id, from_tag, to_tag):
                 in_dialog = True
                 if "." in token:
                     flow = key.flow(token, call_id, from_tag) or flow  # the last one is the nearest to the other side
         if in_dialog:
-            return OwnRoute(True, flow, found.sent_by)
+            return OwnRoute(True, flow, sent_by)
     try:
-        flow = key.path_flow(found.tokens[0])
+        flow = key.path_flow(tokens[0])
     except ValueError:
         raise Refused(403) from None
     if flow is None or flow == arrival:  # 5.3: from the one to whom it leads, so that it goes somewhere else

@@ -43,25 +43,25 @@ def handed_over(context: RequestContext, actions: Sequence[Action]) -> bool:
     Then the context is over.
     """
     relay = actions[0] if len(actions) == 1 else None
-    if type(relay) is not Relay or relay.timeout is not None or relay.edits.sets("route"):
+    if type(relay) is not Relay or relay.timeout is not None:
         return False
     upstream, core, request = context.upstream, context.core, context.request
     if context.reroute is not None or context.caller is not None or context.depth or context.ours:
         return False
     if context.cancelled or context.queue or context.branches or upstream.final is not None:
         return False
-    groups = core.locations.targets(relay, request, context.initial, context.way)
-    if len(groups) > 1 or len(groups[0]) > 1:
+    if context.way is not None or relay.edits.sets("route"):
         return False
-    target = groups[0][0]
-    if target.binding is not None or target.uri != relay.uri:
+    target = core.locations.beyond(relay.uri, request, context.initial)
+    if target is None or target.binding is not None:
         return False
-    own = OwnRoute(not context.initial, context.way, context.sent_by)
-    whose = (core, context.server, request, context.flow, context.record, own, target)
-    if not sent_on(*whose, upstream.began, relay.edits, MAXIMUM // 8):  # as much as its hunt would give it
+    record, own = context.record, OwnRoute(not context.initial, None, context.sent_by)
+    breadth = MAXIMUM // 8  # as much as its hunt would give it
+    whose = (core, context.server, request, context.flow, record, own, target)
+    if not sent_on(*whose, upstream.began, relay.edits, breadth):
         return False
-    context.record.actions.append("proxy")
-    context.record.targets.append(relay.uri)
+    record.actions.append("proxy")
+    record.targets.append(relay.uri)
     context.released = True
     context.running = context.running_for = context.service = context.default = None
     return True
@@ -94,7 +94,12 @@ def sent_on(
     if len(octets) > MOST_OCTETS and way.transport == "UDP" and core.large.stream_for(way) is not None:
         return False
     course = (flow, own, target, address, edits, breadth, way, second)
-    Passage(core, server, request, record, began, course).set_out(copy, branch, way, octets)
+    server.user = passage = Passage(core, server, request, record, began, course)
+    if request.method == "INVITE":
+        passage.timer_c = core.timers.start(TIMER_C, passage.timer_c_fired)
+    client = core.transactions.send(copy, branch, way, passage, "", octets)
+    if passage.branch is None:  # else it failed at once, and all is over: the two would hold each other
+        passage.client = client
     return True
 
 
@@ -104,16 +109,18 @@ _Course = tuple[Flow, OwnRoute, "Target", "Address", Edits, int, Flow, str]
 
 
 class Passage:
-    """The user of a server transaction and of the client transaction that `set_out` starts."""
+    """The user of a server transaction and of the client transaction of its copy."""
 
     __slots__ = (
-        "began", "branch", "client", "core", "course", "progress", "record", "renewed", "request", "server", "timer_c",
+        "began", "branch", "client", "core", "course", "record", "renewed", "request", "server", "timer_c",
     )  # fmt: skip
 
     branch: Branch | None
     """What has taken its place."""
     client: ClientTransaction | None
     timer_c: Timer | None
+    renewed: float | None
+    """When the last provisional response came; 0 for a 100."""
 
     def __init__(
         self, core: Core, server: Server, request: Request, record: AccessRecord, began: float, course: _Course
@@ -124,25 +131,13 @@ class Passage:
         self.record = record
         self.began = began
         self.course = course
-        self.progress = False
-        self.renewed = 0.0
-        self.branch = self.client = self.timer_c = None
-
-    def set_out(self, copy: Request, branch: str, way: Flow, octets: bytes) -> None:
-        """Sends the copy."""
-        core = self.core
-        self.server.user = self
-        if copy.method == "INVITE":
-            self.timer_c = core.timers.start(TIMER_C, self.timer_c_fired)
-        client = core.transactions.send(copy, branch, way, self, "", octets)
-        if self.branch is None:  # else it failed at once, and all is over: the two would hold each other
-            self.client = client
+        self.branch = self.client = self.timer_c = self.renewed = None
 
     def response(self, response: Response, flow: Flow) -> None:
         """A response of the client transaction: provisional ones and a 2xx go back as RFC 3261 16.7 has it."""
         status, shaped = response.status, None
         if status == 100:
-            self.progress = True
+            self.renewed = self.renewed or 0.0
             return
         if status < 300:
             shaped = plain_way_back(response, self.request.headers) or self.shaped(response)
@@ -151,7 +146,6 @@ class Passage:
             return
         now, record, server = self.core.timers.now(), self.record, self.server
         if status < 200:
-            self.progress = True
             self.renewed = now
             if record.to_180 is None:
                 record.to_180 = now - self.began
@@ -211,7 +205,8 @@ class Passage:
         branch.flow = way
         branch.client = self.client
         branch.timer_c = self.timer_c
-        branch.progress, branch.renewed = self.progress, self.renewed
+        if self.renewed is not None:
+            branch.progress, branch.renewed = True, self.renewed
         self.server.user = context
         if self.client is not None:
             self.client.user = branch

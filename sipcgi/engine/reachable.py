@@ -37,6 +37,8 @@ class Reachable:
     def bindings(self, aor: str) -> list[Binding]:
         """The current bindings of `aor`; those whose flow is gone are forgotten."""
         found = self.store.bindings(aor, self.now())
+        if not found:
+            return found
         alive = [binding for binding in found if not self.ended(binding)]
         if len(alive) < len(found):
             self.store.replace(aor, alive)

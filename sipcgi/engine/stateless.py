@@ -54,14 +54,13 @@ def look_up(core: Core, request: Request, target: Target, sent_by: str) -> None:
 
 
 def transmit(core: Core, request: Request, target: Target, flow: Flow) -> None:
-    octets = stamped(core, request, target, flow)
+    transport = core.transport
+    via = f"SIP/2.0/{flow.transport} {transport.sent_by(flow)};branch={core.ids.branch()};rport"
+    octets = bytes(forward(request, target.uri, via))
     # RFC 3261 18.1.1; when the connection fails the ACK is lost, but the next one, for the repeated 2xx, is a datagram
     if len(octets) > MOST_OCTETS and target.flow is None and flow.transport == "UDP":
-        flow = core.large.stream_for(flow) or flow
-        octets = stamped(core, request, target, flow)
-    core.transport.send(octets, flow)
-
-
-def stamped(core: Core, request: Request, target: Target, flow: Flow) -> bytes:
-    via = f"SIP/2.0/{flow.transport} {core.transport.sent_by(flow)};branch={core.ids.branch()};rport"
-    return bytes(forward(request, uri=target.uri, via=via))
+        stream = core.large.stream_for(flow)
+        if stream is not None:
+            transmit(core, request, target, stream)
+            return
+    transport.send(octets, flow)

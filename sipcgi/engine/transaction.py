@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
-from sipcgi.engine.steps import Arrow, Performer, Walker, steps
+from sipcgi.engine.sides import INPUTS, ClientSide, ServerSide, Side
+from sipcgi.engine.steps import Arrow, Performer, steps
 from sipcgi.errors import Oversized, Unreachable
 from sipcgi.flow import Flow
 from sipcgi.sip import build
@@ -18,16 +19,10 @@ from sipcgi.timerqueue import TimerQueue
 from sipcgi.transaction.effects import Effect
 from sipcgi.transaction.invite_client import INVITE_CLIENT
 from sipcgi.transaction.invite_server import INVITE_SERVER
-from sipcgi.transaction.key import ClientKey, ServerKey
-from sipcgi.transaction.machine import Input, State
+from sipcgi.transaction.machine import Input
 from sipcgi.transaction.noninvite_client import NONINVITE_CLIENT
 from sipcgi.transaction.noninvite_server import NONINVITE_SERVER
 from sipcgi.transaction.timers import Timers
-
-if TYPE_CHECKING:
-    from sipcgi.engine.transactions import Transactions
-
-_1XX, _2XX, _300_699 = Input.RESPONSE_1XX, Input.RESPONSE_2XX, Input.RESPONSE_300_699
 
 
 class ClientUser(Protocol):
@@ -48,18 +43,12 @@ class ServerUser(Protocol):
         """A 100 was sent, for the user took its time."""
 
 
-class Transaction(Walker):
-    """What both sides share: the peer, and how effects are performed."""
+class Transaction(Side):
+    """How effects are performed."""
 
-    __slots__ = ("flow", "last", "layer", "request", "trouble")
+    __slots__ = ()
 
-    flow: Flow
-    layer: Transactions
-    request: Request | None
-    last: bytes
-    """The octets that are sent again."""
-    trouble: tuple[int, str]
-    """What could not be sent is told as: a status, and why (RFC 3261 16.9)."""
+    inputs = INPUTS
 
     # Effects; each takes the message that came with the input. Those that start timers are in engine/steps.
 
@@ -91,41 +80,15 @@ class Transaction(Walker):
         raise NotImplementedError
 
 
-class ClientTransaction(Transaction):
-    """Enters itself in the tables of its layer, and leaves them in `end`.
+class ClientTransaction(ClientSide, Transaction):
+    """Leaves the tables of its layer in `end`.
 
     `request` is there until a final response came or none will: a CANCEL and an ACK are made from it.
     """
 
-    __slots__ = ("answered", "arrival", "domain", "key", "user")
+    __slots__ = ()
 
-    arrival: Flow
-    """By which the last response came."""
-
-    def __init__(
-        self,
-        layer: Transactions,
-        request: Request,
-        octets: bytes,
-        flow: Flow,
-        user: ClientUser | None,
-        key: ClientKey,
-        domain: str | None,
-    ) -> None:
-        self.layer = layer
-        self.request = request
-        self.last = octets
-        self.flow = flow
-        self.user = user
-        self.key = key
-        self.domain = domain
-        """Which led to the peer's address; None: nothing but this flow leads there."""
-        self.answered = False
-        """Whether a final response came, or none will."""
-        layer.clients[key] = self
-        layer.awaited.add(self)
-        kinds = layer.datagram if flow.transport == "UDP" else layer.stream
-        self.begin(kinds.invite_client if request.method == "INVITE" else kinds.noninvite_client)
+    user: ClientUser | None
 
     def reopen(self) -> Flow:
         """RFC 5923 8.1: when the connection of the INVITE is closed, CANCEL and ACK go there over a new one."""
@@ -135,39 +98,15 @@ class ClientTransaction(Transaction):
                 self.flow = transport.flow_to(flow.transport, flow.remote, self.domain, transport.sent_by(flow))
         return self.flow
 
-    def received(self, response: Response, flow: Flow) -> None:
-        self.arrival = flow
-        status = response.status
-        if status < 200:
-            self.step(_1XX, response)
-            return
-        if not self.answered:
-            self.answered = True
-            self.layer.awaited.discard(self)
-            self.last = b""  # it is never sent again
-        self.step(_2XX if status < 300 else _300_699, response)
-        self.request = None
-
     def forget(self) -> None:
         """Ends it although no final response came (RFC 3261 9.1)."""
         self.end(None)
 
-    def send(self, message: Request | Response | None) -> None:
-        """What is in `last`: the request, then its ACK; the first time and all others."""
-        if not self.last:
-            return
-        try:
-            self.layer.transport.send(self.last, self.flow)
-        except Unreachable as error:
-            self.trouble = (513 if type(error) is Oversized else 503, str(error))
-            self.step(Input.TRANSPORT_ERROR)
+    def not_sent(self, error: Unreachable, octets: bytes) -> None:
+        self.trouble = (513 if type(error) is Oversized else 503, str(error))
+        self.step(Input.TRANSPORT_ERROR)
 
-    send_again = send
-
-    def hand_over(self, message: Request | Response | None) -> None:
-        user = self.user
-        if user is not None:
-            user.response(message, self.arrival)  # type: ignore[arg-type]
+    send_again = ClientSide.send
 
     def timed_out(self, message: Request | Response | None) -> None:
         if self.user is not None:
@@ -194,22 +133,10 @@ class ClientTransaction(Transaction):
         self.layer.clients.pop(self.key, None)
 
 
-class ServerTransaction(Transaction):
-    """Enters itself in the table of its layer, and leaves it in `end`. `user` is there until the final response."""
+class ServerTransaction(ServerSide, Transaction):
+    """Leaves the table of its layer in `end`."""
 
-    __slots__ = ("key", "to_tag", "user")
-
-    def __init__(self, layer: Transactions, request: Request, flow: Flow, key: ServerKey) -> None:
-        self.layer = layer
-        self.request = request
-        self.flow = flow
-        self.key = key
-        self.user: ServerUser | None = None
-        self.to_tag = ""
-        self.last = b""
-        kinds = layer.datagram if flow.transport == "UDP" else layer.stream
-        layer.servers[key] = self
-        self.begin(kinds.invite_server if request.method == "INVITE" else kinds.noninvite_server)
+    __slots__ = ()
 
     def tag(self) -> str:
         """The To tag of all our own responses in this transaction (RFC 3261 8.2.6.2)."""
@@ -217,30 +144,11 @@ class ServerTransaction(Transaction):
             self.to_tag = self.layer.ids.tag()
         return self.to_tag
 
-    def transmit(self, octets: bytes) -> None:
-        """A response; one that cannot go there has other ways (RFC 3261 18.2.2)."""
-        flow = self.flow
-        try:
-            self.layer.transport.send(octets, flow)
-        except Unreachable as error:
-            self.step(Input.TRANSPORT_ERROR)
-            if type(error) is not Oversized:
-                self.layer.core.undelivered(octets, flow)
-        else:
-            if flow.transport == "UDP" and self.state is not State.TERMINATED:  # its errors come later
-                self.layer.responded[flow] = self
-
-    def received(self, request: Request) -> None:
-        self.step(Input.ACK if request.method == "ACK" else Input.REQUEST, request)
-
-    def respond(self, response: Response) -> None:
-        """Sends a response of the user."""
-        status = response.status
-        if status < 200:
-            self.step(_1XX, response)
-            return
-        self.step(_2XX if status < 300 else _300_699, response)
-        self.user = self.request = None
+    def not_sent(self, error: Unreachable, octets: bytes) -> None:
+        """A response that cannot go there has other ways (RFC 3261 18.2.2)."""
+        self.step(Input.TRANSPORT_ERROR)
+        if type(error) is not Oversized:
+            self.layer.core.undelivered(octets, self.flow)
 
     def respond_again(self, octets: bytes) -> None:
         """Sends a further 2xx to an INVITE for a user that is gone (RFC 3261 16.7 item 5)."""
@@ -250,10 +158,6 @@ class ServerTransaction(Transaction):
         """There will be no response (RFC 4320 4.2)."""
         self.user = self.request = None
         self.step(Input.ABANDONED)
-
-    def send(self, message: Request | Response | None) -> None:
-        self.last = octets = bytes(message)  # type: ignore[arg-type]
-        self.transmit(octets)
 
     def send_again(self, message: Request | Response | None) -> None:
         if self.last:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
+from sipcgi.compiled import compiled
 from sipcgi.engine.awaited import Awaited
 from sipcgi.engine.overload import Overload
+from sipcgi.engine.sides import ServerSide
 from sipcgi.engine.transaction import ClientTransaction, ClientUser, Kinds, ServerTransaction
 from sipcgi.flow import WEBSOCKETS, Flow
 from sipcgi.ids import Ids
@@ -36,8 +38,38 @@ class Core(Protocol):
         """A response that did not arrive over that flow."""
 
 
-class Transactions:
-    """All transactions of the process, by key."""
+@compiled
+class Matching:
+    """The transactions by key, and whose a message is (RFC 3261 17.1.3, 17.2.3)."""
+
+    clients: dict[ClientKey, ClientTransaction]
+    servers: dict[ServerKey, ServerTransaction]
+
+    def receive(self, message: Request | Response, flow: Flow) -> None:
+        """A message from the network. Raises ParseError."""
+        if type(message) is Response:
+            client = self.clients.get(client_key(message))
+            if client is not None:
+                client.received(message, flow)
+            # else: RFC 6026 8.9: a response that matches no transaction is dropped, never forwarded
+            return
+        assert type(message) is Request
+        key = plain_server_key(message) or server_key(message)
+        server = self.servers.get(key)
+        if server is not None:
+            server.received(message)
+        else:
+            self.arrived(message, flow, key)
+
+    def arrived(self, request: Request, flow: Flow, key: ServerKey) -> None:
+        raise NotImplementedError
+
+
+class Transactions(Matching):
+    """All transactions of the process."""
+
+    kinds = (Response, server_key)
+    """What the compiled part tells messages by, and makes the keys that it leaves to Python with."""
 
     def __init__(
         self, transport: Transport, timers: TimerQueue, ids: Ids, settings: Timers, overload: Overload
@@ -49,37 +81,25 @@ class Transactions:
         self.stream = Kinds.over(settings.for_transport(True), timers)
         self.t1 = settings.t1
         self.t2 = settings.t2
-        self.clients: dict[ClientKey, ClientTransaction] = {}
-        self.servers: dict[ServerKey, ServerTransaction] = {}
-        self.responded: dict[Flow, ServerTransaction] = {}
+        self.clients = {}
+        self.servers = {}
+        self.responded: dict[Flow, ServerSide] = {}
         """Of each UDP flow the one that responded last: an ICMP error that comes is for its response."""
         self.awaited = Awaited()
         self.overload = overload
         self.core: Core
 
-    def receive(self, message: Request | Response, flow: Flow) -> None:
-        """A message from the network. RFC 3261 17.1.3, 17.2.3."""
-        if type(message) is Response:
-            client = self.clients.get(client_key(message))
-            if client is not None:
-                client.received(message, flow)
-            # else: RFC 6026 8.9: a response that matches no transaction is dropped, never forwarded
-            return
-        assert type(message) is Request
-        key = plain_server_key(message) or server_key(message)
-        servers = self.servers
-        if key in servers:
-            servers[key].received(message)
-            return
-        method = message.method
+    def arrived(self, request: Request, flow: Flow, key: ServerKey) -> None:
+        """A request that belongs to no transaction."""
+        method, servers = request.method, self.servers
         if method == "ACK":
-            self.core.ack(message, flow)
-        elif len(servers) >= self.overload.most and not self.core.admits(message, flow, len(servers)):
+            self.core.ack(request, flow)
+        elif len(servers) >= self.overload.most and not self.core.admits(request, flow, len(servers)):
             return
         elif method == "CANCEL":
-            self.cancelled(message, flow, key)
+            self.cancelled(request, flow, key)
         else:
-            self.core.request(message, flow, self.serve(message, flow, key))
+            self.core.request(request, flow, self.serve(request, flow, key))
 
     def serve(self, request: Request, flow: Flow, key: ServerKey) -> ServerTransaction:
         return ServerTransaction(self, request, self.transport.response_flow(request, flow), key)

@@ -59,6 +59,7 @@ class ExecHost:
         self._own = watch is None
         self.orphans = Orphans(timers)
         self.launchers = [Launcher(self) for _ in range(launchers or launchers_wanted())]
+        self._only = self.launchers[0].runs if len(self.launchers) == 1 else None
 
     def full(self, name: str) -> bool:
         """Never: it starts all that it is asked for (hosts/limit)."""
@@ -68,9 +69,10 @@ class ExecHost:
         self, invocation: Invocation, done: Callable[[Outcome], None], stderr: Callable[[str], None]
     ) -> ScriptRun:
         """Starts a run, at the launcher that has the fewest. Never waits and never raises."""
-        launchers = self.launchers
-        launcher = launchers[0] if len(launchers) == 1 else min(launchers, key=Launcher.load)
-        return launcher.runs.start(invocation, done, stderr)
+        runs = self._only
+        if runs is None:
+            runs = min(self.launchers, key=Launcher.load).runs
+        return runs.start(invocation, done, stderr)
 
     def busy(self) -> int:
         """How many runs have not ended."""

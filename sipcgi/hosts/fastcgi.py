@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     import trio
 
 
+_NONE = (None, None, None)
+
+
 @dataclass(slots=True)
 class Service:
     """A program that a configuration names, and what of it is ours: processes, and the sockets on which they listen."""
@@ -138,11 +141,14 @@ class FastCgiHost:
     ) -> FastCgiRun:
         """Sends the request, or has it wait for room. Never waits and never raises."""
         run = FastCgiRun(self.timers, invocation, done, stderr)
-        pool = self._pool(invocation)
-        if pool is None or pool.closed:
-            self.timers.start(0.0, run.failed, "the FastCGI program is not configured any more")
-        else:
-            pool.take(run)
+        hosting, profile, pool = self._pools_by_name.get(invocation.name, _NONE)
+        # A transaction keeps the route with which it began; its program may have become another one since.
+        if hosting is not invocation.hosting or profile is not invocation.profile or pool is None or pool.retired:
+            pool = self._pools.get((invocation.hosting, invocation.profile)) or pool
+            if pool is None or pool.closed:
+                self.timers.start(0.0, run.failed, "the FastCGI program is not configured any more")
+                return run
+        pool.take(run)
         return run
 
     async def run(self, *, task_status: trio.TaskStatus[None]) -> None:
@@ -174,16 +180,6 @@ class FastCgiHost:
         self._services, self._leaving, self._pools, self._pools_by_name = {}, [], {}, {}
 
     # Inside
-
-    def _pool(self, invocation: Invocation) -> Pool | None:
-        """A transaction keeps the route with which it began; its program may have become another one since."""
-        named = self._pools_by_name.get(invocation.name)
-        if named is None:
-            return self._pools.get((invocation.hosting, invocation.profile))
-        hosting, profile, pool = named
-        if hosting is invocation.hosting and profile is invocation.profile and not pool.retired:
-            return pool  # without that they are hashed
-        return self._pools.get((invocation.hosting, invocation.profile)) or pool
 
     def _of_place(self, hosting: Hosting) -> Service | None:
         """Who listens where a route says, if it is a program of ours."""

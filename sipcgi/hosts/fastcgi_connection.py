@@ -7,11 +7,12 @@ import os
 import socket
 from collections import deque
 from select import EPOLLIN, EPOLLOUT
+from socket import MSG_NOSIGNAL
 from time import perf_counter
 from typing import TYPE_CHECKING
 
 from sipcgi.hosts import fastcgi_records as records
-from sipcgi.hosts.fastcgi_records import Decoder, MalformedRecord
+from sipcgi.hosts.fastcgi_records import Decoder, MalformedRecord, plain_request, whole_output, whole_request
 from sipcgi.hosts.wire import GRACE
 from sipcgi.timerqueue import Timer
 
@@ -57,19 +58,24 @@ class Connection:
     # Asked by the place
 
     def begin(self, run: FastCgiRun) -> None:
-        number = 1
-        if self.requests:
-            number = next(number for number in range(1, records.MAX_REQUEST + 1) if number not in self.requests)
-        self.requests[number] = run
-        run.attached(self, number)
-        self._send(records.whole_request(number, run.invocation.environment, run.invocation.stdin))
+        invocation, requests = run.invocation, self.requests
+        variables, stdin = invocation.environment, invocation.stdin
+        run.where = self
+        if not requests:
+            requests[1] = run
+            self._send(plain_request(variables, stdin) or whole_request(1, variables, stdin))
+            return
+        number = next(number for number in range(1, records.MAX_REQUEST + 1) if number not in requests)
+        requests[number] = run
+        self._send(whole_request(number, variables, stdin))
 
     def ask(self) -> None:
         """What the program can do."""
         self._send(records.question())
 
-    def abort(self, number: int) -> None:
-        """Nobody waits for that request any more."""
+    def leave(self, run: FastCgiRun) -> None:
+        """Nobody waits for its request any more."""
+        number = next(number for number, each in self.requests.items() if each is run)
         if self.connecting:  # the program has heard of none of them
             del self.requests[number]
             if not self.requests:
@@ -131,22 +137,25 @@ class Connection:
 
     # What the socket says
 
-    def _handle(self, events: int, until: float) -> None:
+    def _readable(self, events: int) -> bool:
+        """After what else the socket may say: that it is connected or cannot be, or takes more."""
         if self.connecting:
-            assert self._socket is not None
-            code = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-            if code == errno.ECONNRESET:  # it stood, until the socket was closed in whose line it was
-                self.unread = True
-                self._lost(CLOSED)
-                return
-            if code:
-                self._refused(code)
-                return
-            self._connected()
+            self._decided()
         elif events & EPOLLOUT:
             self._flush()
-        if events & ~EPOLLOUT:
-            self._receive(until)
+        return bool(events & ~EPOLLOUT) and not self.connecting
+
+    def _decided(self) -> None:
+        """Whether there is a connection."""
+        assert self._socket is not None
+        code = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        if code == errno.ECONNRESET:  # it stood, until the socket was closed in whose line it was
+            self.unread = True
+            self._lost(CLOSED)
+        elif code:
+            self._refused(code)
+        else:
+            self._connected()
 
     def _connected(self) -> None:
         self.connecting = False
@@ -168,36 +177,34 @@ class Connection:
             self._give_back(list(self.requests.values()))
 
     def _send(self, octets: bytes) -> None:
+        """What cannot be sent now waits. That the other side is gone is told by `_handle`, which may find more."""
         if self.connecting or self._unsent:
             self._unsent.append(octets)
-        else:
-            self._pass(octets)
-
-    def _pass(self, octets: bytes) -> None:
-        """What cannot be sent now waits. That the other side is gone is told by `_receive`, which may find more."""
+            return
         assert self._socket is not None
         try:
-            sent = self._socket.send(octets, socket.MSG_NOSIGNAL)
+            sent = self._socket.send(octets, MSG_NOSIGNAL)
         except BlockingIOError:
             sent = 0
         except OSError:
             self.unread = True
             return
         if sent < len(octets):
-            if not self._unsent:
-                self.place.watch.change(self.descriptor, EPOLLIN | EPOLLOUT)
-            self._unsent.appendleft(octets[sent:])
+            self.place.watch.change(self.descriptor, EPOLLIN | EPOLLOUT)
+            self._unsent.append(octets[sent:])
 
     def _flush(self) -> None:
         unsent, self._unsent = self._unsent, deque()
         self.place.watch.change(self.descriptor, EPOLLIN)
         while unsent:
-            self._pass(unsent.popleft())
+            self._send(unsent.popleft())
             if self._unsent:
                 self._unsent += unsent
                 return
 
-    def _receive(self, until: float) -> None:
+    def _handle(self, events: int, until: float) -> None:
+        if (events != EPOLLIN or self.connecting) and not self._readable(events):
+            return
         while self._socket is not None:
             try:
                 octets = self._socket.recv(CHUNK)
@@ -213,10 +220,9 @@ class Connection:
                 self._lost(CLOSED)
                 return
             self.heard = True
-            run = self.requests.get(1)
-            if run is not None and not (run.over or self._decoder.rest):
-                output = records.whole_output(octets)
-                if output is not None and len(output) <= run.room:
+            if not self._decoder.rest and (output := whole_output(octets)) is not None:
+                run = self.requests.get(1)
+                if run is not None and not run.over and len(output) <= run.room:
                     del self.requests[1]
                     self.place.ended(self)
                     run.answered(output)

@@ -63,6 +63,8 @@ class Place:
         self.processes = processes
         self._max_conns = max_conns
         self._max_reqs = inf
+        self._failing = ""
+        """What all of its processes do."""
         self._down = ""
         self._retry = 0.0
         self._retry_timer: Timer | None = None
@@ -82,17 +84,14 @@ class Place:
 
     def why_not(self) -> str:
         """Why nothing can be asked of it; empty when it can be."""
-        residents = self.residents
-        if residents and residents[0].failing and all(resident.failing for resident in residents):
-            return residents[0].failing
-        return self._down
+        return self._failing or self._down
 
     def busy(self) -> int:
         return sum(len(connection.requests) for connection in self.connections)
 
     def take(self, run: FastCgiRun) -> bool:
         """Whether it has room for the run."""
-        if not self.addresses or self.why_not():
+        if not self.addresses or self._down or self._failing:
             return False
         idle = self._idle
         at_rest = len(idle) == len(self.connections)
@@ -167,20 +166,22 @@ class Place:
         """A request, on that connection."""
         for resident in self.residents:
             resident.answered = True
+        pool = self.pool
         if not connection.requests:
-            if self.pool.retired or self._somebody_waits():
+            if pool.retired or (len(self.connections) > 1 and self._somebody_waits()):
                 connection.close()
             else:
                 connection.idle_since = self.timers.now()
                 self._idle.append(connection)
                 if self._idle_timer is None:
                     self._idle_timer = self.timers.start(IDLE, self._sweep)
-        self.pool.serve()
+        if pool.line or pool.retired:
+            pool.serve()
 
     def _somebody_waits(self) -> bool:
         """Whether a connection was made that no process has attended to yet: one that serves only another connection
         has to be given free for it."""
-        return len(self.connections) > 1 and any(each.requests and not each.heard for each in self.connections)
+        return any(each.requests and not each.heard for each in self.connections)
 
     def again(self, run: FastCgiRun) -> None:
         """A request that nobody has begun."""
@@ -206,6 +207,8 @@ class Place:
 
     def changed(self) -> None:
         """They fail, or do so no longer. What none of them has attended to need not wait for them."""
+        reasons = [resident.failing for resident in self.residents]
+        self._failing = reasons[0] if all(reasons) else ""
         if self.why_not():
             for connection in [each for each in self.connections if not each.heard]:
                 connection.recall()

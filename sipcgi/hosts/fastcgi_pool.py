@@ -29,7 +29,7 @@ class Pool:
         self.retired = self.closed = False
         self.emptied: Callable[[], None] = lambda: None
         """Called once when it is retired and the last run has ended."""
-        self._line: OrderedDict[FastCgiRun, None] = OrderedDict()
+        self.line: OrderedDict[FastCgiRun, None] = OrderedDict()
 
     def open(self) -> None:
         for place in self.places:
@@ -37,31 +37,35 @@ class Pool:
 
     def take(self, run: FastCgiRun) -> None:
         """Never waits, and no run ends from within."""
-        if self._line or not self._placed(run):
-            self._line[run] = None
-            run.waits(self)
-            self._fail_all_if_alone()
+        if not self.line:
+            places = self.places
+            if places[0].take(run) if len(places) == 1 else self._placed(run):
+                return
+        self.line[run] = None
+        run.waits(self)
+        self._fail_all_if_alone()
 
     def take_again(self, run: FastCgiRun) -> None:
         """One that had its turn is first in line."""
-        self._line[run] = None
-        self._line.move_to_end(run, last=False)
+        self.line[run] = None
+        self.line.move_to_end(run, last=False)
         run.waits(self)
         self.serve()
 
     def leave(self, run: FastCgiRun) -> None:
-        self._line.pop(run, None)
+        self.line.pop(run, None)
 
     def serve(self) -> None:
         """There may be room for those who wait, or no hope any more."""
-        while self._line:
-            run, _ = self._line.popitem(last=False)
+        while self.line:
+            run, _ = self.line.popitem(last=False)
             if not self._placed(run):
-                self._line[run] = None
-                self._line.move_to_end(run, last=False)
+                self.line[run] = None
+                self.line.move_to_end(run, last=False)
                 self._fail_all_if_alone()
                 break
-        if self.retired and not self.closed and not self._line:
+            run.attended()
+        if self.retired and not self.closed and not self.line:
             for place in self.places:
                 place.rest()
             if not self.closed and not any(place.connections for place in self.places):
@@ -80,14 +84,12 @@ class Pool:
             place.close()
 
     def _placed(self, run: FastCgiRun) -> bool:
-        if len(self.places) == 1:
-            return self.places[0].take(run)
         return any(place.take(run) for place in sorted(self.places, key=Place.busy))
 
     def _fail_all_if_alone(self) -> None:
         """Nobody waits for a program that is not there."""
         reasons = [place.why_not() for place in self.places] or [self.trouble]
         if all(reasons):
-            line, self._line = self._line, OrderedDict()
+            line, self.line = self.line, OrderedDict()
             for run in line:
                 self.timers.start(0.0, run.failed, reasons[0])

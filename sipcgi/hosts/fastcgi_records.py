@@ -10,6 +10,8 @@ from itertools import chain
 from struct import Struct, error
 from typing import NamedTuple
 
+from sipcgi.compiled import compiled
+
 VERSION = 1
 BEGIN_REQUEST, ABORT_REQUEST, END_REQUEST, PARAMS, STDIN, STDOUT, STDERR, DATA = range(1, 9)
 GET_VALUES, GET_VALUES_RESULT, UNKNOWN_TYPE = range(9, 12)
@@ -25,9 +27,6 @@ MAX_CONNS, MAX_REQS, MPXS_CONNS = "FCGI_MAX_CONNS", "FCGI_MAX_REQS", "FCGI_MPXS_
 
 _HEADER = Struct(">BBHHBx")
 _BEGIN = Struct(">HB5x")
-_KIND = Struct(">BBH")
-_SIZE = Struct(">Hxx")
-"""Begin and rest of a header."""
 _END = Struct(">IB3x")
 _LONG = Struct(">I")
 
@@ -58,23 +57,15 @@ def begin(request: int) -> bytes:
     return record(BEGIN_REQUEST, request, _BEGIN.pack(RESPONDER, KEEP_CONN))
 
 
-def whole_request(request: int, variables: Mapping[str, str], stdin: bytes) -> bytes:
+def whole_request(request: int, variables: dict[str, str], stdin: bytes) -> bytes:
     """All records of a request in one piece, for one system call."""
-    params = pairs(variables)
-    if not 0 < len(params) <= MAX_CONTENT or not 0 < len(stdin) <= MAX_CONTENT:
-        return b"".join([begin(request), stream(PARAMS, request, params), stream(STDIN, request, stdin)])
-    start, middle, last = _FIRST if request == 1 else _around(request)
-    return b"".join((start, _SIZE.pack(len(params)), params, middle, _SIZE.pack(len(stdin)), stdin, last))
+    return b"".join([begin(request), stream(PARAMS, request, pairs(variables)), stream(STDIN, request, stdin)])
 
 
-def _around(request: int) -> tuple[bytes, bytes, bytes]:
-    """What is the same in each request of that number: before its variables, before its body, and behind it."""
-    ended = record(PARAMS, request)
-    params, stdin = _KIND.pack(VERSION, PARAMS, request), _KIND.pack(VERSION, STDIN, request)
-    return begin(request) + params, ended + stdin, record(STDIN, request)
-
-
-_FIRST = _around(1)
+@compiled
+def plain_request(_variables: dict[str, str], _stdin: bytes) -> bytes | None:
+    """What `whole_request` returns for request 1 if the compiled part takes it: short, and ASCII but for the body."""
+    return None
 
 
 def end(request: int, status: int = 0, protocol_status: int = REQUEST_COMPLETE) -> bytes:
@@ -91,6 +82,7 @@ def ended(content: bytes) -> tuple[int, int]:
     return status, protocol_status
 
 
+@compiled
 def whole_output(octets: bytes) -> bytes | None:
     """Standard output, when what came is the whole answer to request 1, and nothing went wrong: nearly each time."""
     if octets.startswith(_OUTPUT) and octets.endswith(_GOOD_END):
@@ -100,7 +92,7 @@ def whole_output(octets: bytes) -> bytes | None:
     return None
 
 
-_OUTPUT = _KIND.pack(VERSION, STDOUT, 1)
+_OUTPUT = record(STDOUT, 1)[:4]
 _GOOD_END = end(1)
 _GOOD_ENDS = (record(STDOUT, 1) + _GOOD_END, _GOOD_END)
 

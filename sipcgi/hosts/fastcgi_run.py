@@ -19,10 +19,15 @@ if TYPE_CHECKING:
 class FastCgiRun:
     """Waits in the line of its pool, or is under way on a connection, or is `over`."""
 
-    __slots__ = (
-        "_chunks", "_connection", "_number", "_patience", "_pool", "_started", "_stderr", "_tell", "_timer", "_timers",
-        "_tried", "done", "invocation", "over", "room",
-    )  # fmt: skip
+    over = False
+    where: Pool | Connection | None = None
+    """Who has it."""
+    _chunks: list[bytes] | None = None
+    """None as long as it printed nothing that was not its last."""
+    _stderr: StderrLines | None = None
+    """None as long as nothing came."""
+    _patience: Timer | None = None
+    _tried = False
 
     def __init__(
         self,
@@ -32,22 +37,13 @@ class FastCgiRun:
         stderr: Callable[[str], None],
     ) -> None:
         self.invocation = invocation
-        self.done = done
-        self.over = False
         self.room = invocation.max_output
         """Octets that it may still print."""
+        self._done = done
         self._tell = stderr
-        self._stderr: StderrLines | None = None
-        """None as long as nothing came."""
-        self._chunks: list[bytes] = []
         self._timers = timers
         self._started = timers.now()
         self._timer = timers.start(invocation.timeout, self._time_out)
-        self._patience: Timer | None = None
-        self._pool: Pool | None = None
-        self._connection: Connection | None = None
-        self._number = 0
-        self._tried = False
 
     def end(self) -> None:
         """Aborts the request. `done` is called, but not from within."""
@@ -58,12 +54,12 @@ class FastCgiRun:
     # Where it is
 
     def waits(self, pool: Pool) -> None:
-        self._pool, self._connection = pool, None
+        self.where = pool
         if self.invocation.refusable and self._patience is None:
             self._patience = self._timers.start(PATIENCE, self._refuse)
 
-    def attached(self, connection: Connection, number: int) -> None:
-        self._pool, self._connection, self._number = None, connection, number
+    def attended(self) -> None:
+        """It waits no longer."""
         if self._patience is not None:
             self._patience.cancel()
             self._patience = None
@@ -81,6 +77,8 @@ class FastCgiRun:
             return
         room = self.room
         self.room -= len(octets)
+        if self._chunks is None:
+            self._chunks = []
         if self.room < 0:
             self._chunks.append(octets[:room])
             self._drop()
@@ -97,15 +95,16 @@ class FastCgiRun:
 
     def answered(self, output: bytes) -> None:
         """The rest of what it prints, for which there is room, and a good end."""
-        self._close()
-        self._finish(Outcome(stdout=b"".join([*self._chunks, output]) if self._chunks else output, status=0))
+        self.over = True
+        self._timer.cancel()
+        self._finish(Outcome(b"".join([*self._chunks, output]) if self._chunks else output, 0))
 
     def completed(self, status: int, protocol_status: int) -> None:
         if self.over:
             return
         self._close()
         if protocol_status == records.REQUEST_COMPLETE:
-            self._finish(Outcome(stdout=b"".join(self._chunks), status=status))
+            self._finish(Outcome(stdout=b"".join(self._chunks or ()), status=status))
         elif protocol_status == records.OVERLOADED and self.invocation.refusable:
             self._finish(Outcome(refused=True))
         else:
@@ -132,10 +131,8 @@ class FastCgiRun:
     def _drop(self) -> None:
         """Wherever it is, nobody waits for it any more."""
         self._close()
-        if self._connection is not None:
-            self._connection.abort(self._number)
-        elif self._pool is not None:
-            self._pool.leave(self)
+        if self.where is not None:
+            self.where.leave(self)
 
     def _close(self) -> None:
         self.over = True
@@ -147,4 +144,4 @@ class FastCgiRun:
         if self._stderr is not None:
             self._stderr.close()
         outcome.wall = self._timers.now() - self._started
-        self.done(outcome)
+        self._done(outcome)

@@ -23,12 +23,20 @@ class Language(NamedTuple):
     """From the path of the script; modules to be loaded follow."""
     module: re.Pattern[str]
     """Of the modules named in `preload` those that may be meant for it: the list is one for all languages."""
+    environment: dict[str, str]
+    """Variables that its parent takes away again."""
+
+
+BOUND = {"LD_BIND_NOW": "warm"}
+"""The dynamic linker finds all functions of the interpreter at its start, and not one after the other in each run."""
 
 
 LANGUAGES = {
-    "python": Language(lambda script: [os.path.join(ZYGOTES, "python.py"), script], re.compile(r"[^\W\d]\w*(\.\w+)*")),
-    "perl": Language(lambda script: ["-I", ZYGOTES, "-Mperl", script], re.compile(r"[A-Z]\w*|\w+(::\w+)+")),
-    "ruby": Language(lambda script: ["-r", os.path.join(ZYGOTES, "ruby.rb"), script], re.compile(r"[\w/.-]+")),
+    "python": Language(
+        lambda script: [os.path.join(ZYGOTES, "python.py"), script], re.compile(r"[^\W\d]\w*(\.\w+)*"), BOUND
+    ),
+    "perl": Language(lambda script: ["-I", ZYGOTES, "-Mperl", script], re.compile(r"[A-Z]\w*|\w+(::\w+)+"), BOUND),
+    "ruby": Language(lambda script: ["-r", os.path.join(ZYGOTES, "ruby.rb"), script], re.compile(r"[\w/.-]+"), {}),
 }
 
 

@@ -82,11 +82,12 @@ class Launcher:
             if self.ending or self.sweep.due is not None:
                 self.kill_overdue(time.monotonic())
                 patience = self.patience()
-            order, deaths = attend(self.server, self.deaths, base, self.plain, patience)
-            reports = self.bury(deaths)
-            while reports:
-                self.server.send(b"".join(reports[: wire.MAX_REPORTS]))
-                del reports[: wire.MAX_REPORTS]
+            order, death = attend(self.server, self.deaths, base, self.plain, patience)
+            if death is not None:
+                reports = self.reap(death)
+                while reports:
+                    self.server.send(b"".join(reports[: wire.MAX_REPORTS]))
+                    del reports[: wire.MAX_REPORTS]
             if order is not None and not self.obey(*order):
                 return
 
@@ -159,10 +160,13 @@ class Launcher:
         text = ": ".join(filter(None, (step, own)))
         self.server.send(wire.REPORT.pack(wire.FAILED, code, run, 0, 0) + text.encode("utf-8", "surrogateescape"))
 
-    def bury(self, deaths: "list[Death]") -> list[bytes]:
-        """Of what ended, also of what daemons left behind, what is to be reported."""
+    def reap(self, death: "Death | None" = None) -> list[bytes]:
+        """Reaps all that ended, also what daemons left behind, and returns what is to be reported. One after the other:
+        what goes with one of them (`hold`) may be about to be reaped, but its number is not another one's yet."""
         reports: list[bytes] = []
-        for process, code, cpu, peak in deaths:
+        while death := death or reaped():
+            process, code, cpu, peak = death
+            death = None
             kind, run = wire.EXITED, self.plain.pop(process, None)
             if run is None:
                 life = self.life_of.pop(process, None)
@@ -209,7 +213,7 @@ class Launcher:
         while any(life.told for _, life in self.ending):
             if select.select([self.deaths], [], [], min(0.05, self.patience() or 0))[0]:
                 os.read(self.deaths, DEATH)
-            self.bury(reaped())
+            self.reap()
             for _, life in self.ending:
                 life.told = life.told and signal_group(life.process, 0)
             self.kill_overdue(time.monotonic())
@@ -217,7 +221,7 @@ class Launcher:
             self.kill(life)
         until = time.monotonic() + LAST_LOOK
         while self.sweep.due is not None and time.monotonic() < until:
-            self.bury(reaped())
+            self.reap()
             self.sweep.work(time.monotonic())
         if self.tier is not None and self.tier.spaces is not None:
             self.tier.spaces.close()
@@ -226,35 +230,34 @@ class Launcher:
 @compiled
 def attend(
     server: socket.socket, deaths: int, base: int, plain: dict[int, int], patience: float | None
-) -> "tuple[tuple[bytes, list[int]] | None, list[Death]]":
-    """An order with the descriptors that came with it, if there is one, and the children that ended, after `patience`
-    seconds at most (None: as long as it takes).
+) -> "tuple[tuple[bytes, list[int]] | None, Death | None]":
+    """An order with the descriptors that came with it, if there is one, and the first of the children that ended, if
+    one did, after `patience` seconds at most (None: as long as it takes).
 
     Compiled, it does by itself what is PLAIN: it starts that, with marks of `base` (0: without), has it in `plain`, the
     runs by process id, and reports its end; so it returns all else, and what could not be started.
     """
     ready = select.select([server.fileno(), deaths], [], [], patience)[0]
-    order, dead = None, []
+    order = death = None
     if deaths in ready:
         os.read(deaths, DEATH)
-        dead = reaped()
+        death = reaped()
     if server.fileno() in ready:
         record, control, _, _ = server.recvmsg(
             wire.ORDER.size + wire.MAX_RECORD, CONTROL_SPACE, socket.MSG_CMSG_CLOEXEC
         )
         order = record, list(memoryview(control[0][2]).cast("i")) if control else []
-    return order, dead
+    return order, death
 
 
-def reaped() -> "list[Death]":
-    """All that ended since the last time."""
-    deaths: list[Death] = []
+def reaped() -> "Death | None":
+    """The next one of those that ended."""
     with suppress(ChildProcessError):
-        while (found := os.wait4(-1, os.WNOHANG))[0]:
-            process, status, usage = found
+        process, status, usage = os.wait4(-1, os.WNOHANG)
+        if process:
             cpu = round((usage.ru_utime + usage.ru_stime) * 1e6)
-            deaths.append((process, os.waitstatus_to_exitcode(status), cpu, usage.ru_maxrss))
-    return deaths
+            return process, os.waitstatus_to_exitcode(status), cpu, usage.ru_maxrss
+    return None
 
 
 def read_order(flags: int, packed: bytes, descriptors: list[int]) -> tuple[bytes, list[tuple[int, int]]]:

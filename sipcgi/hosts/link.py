@@ -9,8 +9,13 @@ import socket
 import sys
 from array import array
 from contextlib import suppress
+from typing import TYPE_CHECKING, TypeAlias
 
+from sipcgi.compiled import compiled
 from sipcgi.hosts import marks
+
+if TYPE_CHECKING:
+    from sipcgi.hosts.run import ScriptRun
 
 LAUNCHER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "launcher.py")
 FULL = 65536  # octets that one read of the socket takes; a record of reports is far smaller
@@ -19,15 +24,37 @@ LAUNCHER_DESCRIPTOR = 3
 ALL_SIGNALS = signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}
 
 
+Ended: TypeAlias = "tuple[ScriptRun, bytes, int, float, int]"
+"""A run that ended by itself, its output, exit status, CPU seconds, peak KiB."""
+
+
+@compiled
+def hear(descriptor: int, running: "dict[int, ScriptRun]") -> "bytes | Ended | None":
+    """What came over a link: a record of reports; None when there is none; empty when the other end is gone.
+
+    Compiled, it takes one of `running` out of there, reads its pipes and closes them, when the record says no more than
+    that this one has ended by itself, and nothing was on standard error.
+    """
+    while True:
+        try:
+            return os.read(descriptor, FULL)
+        except BlockingIOError:
+            return None
+        except ConnectionResetError:  # it died with unread orders; what it reported before still comes
+            continue
+
+
 class Link:
     """Our end of a SOCK_SEQPACKET socket; at the other one is who starts scripts and reports how they ended."""
 
-    __slots__ = ("socket",)
+    __slots__ = ("descriptor", "socket")
 
     def __init__(self, ours: socket.socket) -> None:
         ours.setblocking(False)
         ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
         self.socket = ours
+        self.descriptor = ours.fileno()
+        """Of the socket; -1 when it is closed."""
 
     def send(self, record: bytes, descriptors: list[int]) -> bool:
         """False when the socket is full, or its other end gone: `receive` tells which."""
@@ -42,17 +69,17 @@ class Link:
         return True
 
     def receive(self) -> bytes | None:
-        """A record of reports; None when none is there; empty when the other end is gone."""
-        while True:
-            try:
-                return self.socket.recv(FULL)
-            except BlockingIOError:
-                return None
-            except ConnectionResetError:  # it died with unread orders; what it reported before still comes
-                continue
+        """A record of reports; None when there is none; empty when the other end is gone."""
+        record = hear(self.descriptor, {})
+        return self.judged(record) if isinstance(record, bytes) else None
+
+    def judged(self, record: bytes) -> bytes | None:
+        """A record that came, as `receive` returns it."""
+        return record
 
     def close(self) -> None:
         """Who is at the other end then ends its scripts and itself, which takes up to the grace."""
+        self.descriptor = -1
         self.socket.close()
 
 

@@ -54,15 +54,14 @@ class ParentLink(Link):
         self.grown = False
         """Whether the parent has said that its memory has."""
 
-    def receive(self) -> bytes | None:
-        record = super().receive()
+    def judged(self, record: bytes) -> bytes | None:
         if not record:
             return record
         if len(record) < wire.REPORT.size:
             return b""
         if record[0] == wire.GROWN:
             self.grown = True
-            return self.receive()
+            return None
         return record if record[0] in (wire.FAILED, wire.READY) or len(record) % wire.REPORT.size == 0 else b""
 
 
@@ -116,7 +115,13 @@ class Parent:
     """
 
     def __init__(
-        self, host: Parents, key: Hashable, script: Identity, invocation: Invocation, command: list[str]
+        self,
+        host: Parents,
+        key: Hashable,
+        script: Identity,
+        invocation: Invocation,
+        command: list[str],
+        variables: dict[str, str],
     ) -> None:
         self.host = host
         self.key = key
@@ -144,7 +149,7 @@ class Parent:
             name=invocation.name,
             argv=command,
             directory=invocation.directory,
-            environment=self.environment,
+            environment={**self.environment, **{name: variables[name] for name in variables.keys() - self.environment}},
             given={CONTROL: theirs.detach()},
             timeout=inf,
             script=invocation.script,
@@ -182,7 +187,7 @@ class Parent:
         """Ends it, and what still runs; no `done` is called any more."""
         self.retired = True
         if self.runs.link is None:
-            self.host.exec.watch.remove(self.link.socket.fileno())
+            self.host.exec.watch.remove(self.link.descriptor)
             self.link.close()
         self.runs.close()
         self._end_later()
@@ -193,7 +198,7 @@ class Parent:
         record = self.link.receive()
         if record is None:
             return
-        self.host.exec.watch.remove(self.link.socket.fileno())
+        self.host.exec.watch.remove(self.link.descriptor)
         if not record or record[0] != wire.READY:
             self._end_later()  # it is about to end by itself, and to say why
             return

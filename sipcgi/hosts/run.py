@@ -10,6 +10,7 @@ from signal import SIGKILL, SIGXCPU, SIGXFSZ
 from termios import FIONREAD
 from typing import TYPE_CHECKING, TypeAlias
 
+from sipcgi.compiled import compiled
 from sipcgi.hosts import wire
 from sipcgi.hosts.base import Invocation, Outcome
 from sipcgi.hosts.trust import checked
@@ -273,6 +274,13 @@ class ScriptRun:
             return "file_size"
         deaf = number == SIGKILL and 0 < self.limits.cpu < cpu  # SIGXCPU was a second before
         return "cpu" if number == SIGXCPU or deaf else ""
+
+
+@compiled
+def plain_start(link: int, run: ScriptRun, profile: int, invocation: Invocation) -> bool:
+    """Compiled, does what `start_order` does, sends the order, and closes what went with it. False, and nothing is left
+    of it, where the run needs more than pipes and a standard input, or an error is in the way."""
+    return False
 
 
 def holds_something(pipe: int) -> bool:

@@ -14,8 +14,8 @@ from select import EPOLLIN, EPOLLOUT
 
 from sipcgi.hosts import wire
 from sipcgi.hosts.base import Invocation, Outcome
-from sipcgi.hosts.link import Link
-from sipcgi.hosts.run import Order, ScriptRun
+from sipcgi.hosts.link import Link, hear
+from sipcgi.hosts.run import Order, ScriptRun, plain_start
 from sipcgi.hosts.watch import RunWatch
 from sipcgi.profile import PLAIN, Profile
 from sipcgi.timerqueue import Timer
@@ -52,19 +52,33 @@ class Runs:
 
         The descriptors in `invocation.given` are closed when they have been passed, or when there was an error.
         """
-        self._numbers += 1
-        run = ScriptRun(self._numbers, invocation, done, stderr, self)
+        self._numbers = number = self._numbers + 1
+        run = ScriptRun(number, invocation, done, stderr, self)
         run.started = self.timers.now()
+        link, order = self.link, None
         try:
-            order = run.start_order(invocation, self._number(invocation.profile))
+            profile = self._number(invocation.profile)
+            if (
+                link is None
+                or self.queue
+                or profile not in self._told
+                or not plain_start(link.descriptor, run, profile, invocation)
+            ):
+                order = run.start_order(invocation, profile)
         except (OSError, ValueError) as error:
             run.failure = f"could not be started: {error.strerror if isinstance(error, OSError) else error}"
             run.timer = self.timers.start(0.0, self._finish, run)
             return run
         if invocation.timeout != inf:
             run.timer = self.timers.start(invocation.timeout, self._time_out, run)
-        self._send(order)
-        self.watch.add_later(run)
+        if order is None:
+            self.running[number] = run
+        else:
+            self._send(order)
+        watch = self.watch
+        watch.young.append(run)
+        if watch.look_timer is None:
+            watch.look_later()
         return run
 
     def busy(self) -> int:
@@ -75,7 +89,7 @@ class Runs:
         """Uses that link from now on, first of all for the orders that wait."""
         self.link = link
         self._told = {wire.PLAIN}
-        self.watch.add(link.socket.fileno(), self._handle)
+        self.watch.add(link.descriptor, self._handle)
         self._flush()
 
     def sweep(self, mark: int) -> None:
@@ -110,24 +124,32 @@ class Runs:
         self.queue.clear()
         link, self.link = self.link, None
         if link is not None:
-            self.watch.remove(link.socket.fileno())
+            self.watch.remove(link.descriptor)
             link.close()
 
     # What the link says
 
     def _handle(self, events: int, until: float) -> None:
+        """One record, which is all that there is in nearly every case; the watch says so when there are more."""
         if events & EPOLLOUT:
             self._flush()
-        if events & ~EPOLLOUT and self.link is not None:
-            self._receive(self.link)
-
-    def _receive(self, link: Link) -> None:
-        """One record, which is all that there is in nearly every case; the watch says so when there are more."""
-        record = link.receive()
-        if record is None:
+        link = self.link
+        if link is None or events == EPOLLOUT:
             return
+        found = hear(link.descriptor, self.running)
+        if isinstance(found, tuple):
+            run, output, status, cpu, peak = found
+            if (timer := run.timer) is not None:
+                timer.cancel()
+            run.finished = True
+            run.done(Outcome(output, status, wall=self.timers.now() - run.started, cpu=cpu, peak_kib=peak))
+        elif found is not None and (record := link.judged(found)) is not None:
+            self._receive(record)
+
+    def _receive(self, record: bytes) -> None:
         if not record:
-            self._lose(link)
+            assert self.link is not None
+            self._lose(self.link)
         elif record[0] == wire.FAILED:
             _, code, number, _, _ = wire.REPORT.unpack_from(record)
             if run := self.running.pop(number, None):
@@ -140,7 +162,7 @@ class Runs:
 
     def _lose(self, link: Link) -> None:
         self.link = None
-        self.watch.remove(link.socket.fileno())
+        self.watch.remove(link.descriptor)
         lost, self.running = list(self.running.values()), {}
         self.died(lost)
 
@@ -247,7 +269,7 @@ class Runs:
     def _watch_link(self) -> None:
         if self.link is not None:
             waits = self.queue and self._flush_timer is None
-            self.watch.change(self.link.socket.fileno(), EPOLLIN | EPOLLOUT if waits else EPOLLIN)
+            self.watch.change(self.link.descriptor, EPOLLIN | EPOLLOUT if waits else EPOLLIN)
 
 
 def close_all(descriptors: list[int]) -> None:

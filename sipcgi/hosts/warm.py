@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from sipcgi.hosts.base import Invocation, Outcome, Run
 from sipcgi.hosts.directory import SETTLED
 from sipcgi.hosts.exec import ExecHost
-from sipcgi.hosts.languages import Identity, identity, interpreter, parent_command
+from sipcgi.hosts.languages import LANGUAGES, Identity, identity, interpreter, parent_command
 from sipcgi.hosts.parent import Parent
 from sipcgi.timerqueue import Timer
 
@@ -118,8 +118,9 @@ class WarmHost:
         if len(self._coming) >= MOST_COMING or not self._has_room():
             return
         command = parent_command(*found, invocation.script, invocation.hosting.preload)
+        variables = LANGUAGES[found[0]].environment
         try:
-            parent = Parent(self, key, known, invocation, command)
+            parent = Parent(self, key, known, invocation, command, variables)
         except OSError as error:  # no descriptors left
             self.say(f"no warm parent for {invocation.name}: {error.strerror}")
             self._note(key, Unfit(known, self.timers.now() + RETRY))

@@ -19,27 +19,27 @@ class RunWatch(Watch):
     def __init__(self, timers: TimerQueue) -> None:
         super().__init__()
         self.timers = timers
-        self._young: list[ScriptRun] = []
+        self.young: list[ScriptRun] = []
+        """Runs whose pipes are watched if they last: what a short script wrote is read when its exit is reported. Who
+        puts one in here says `look_later`, if there is no `look_timer`."""
+        self.look_timer: Timer | None = None
         self._old: list[ScriptRun] = []
-        self._look_timer: Timer | None = None
 
-    def add_later(self, run: ScriptRun) -> None:
-        """Watches the pipes of a run if it lasts: what a short script wrote is read when its exit is reported."""
-        self._young.append(run)
-        if self._look_timer is None:
-            self._look_timer = self.timers.start(LASTS, self._look)
+    def look_later(self) -> None:
+        self.look_timer = self.timers.start(LASTS, self._look)
 
     def _look(self) -> None:
         """From now on watches what was there at the last look already."""
         for run in self._old:
             if not run.finished:
                 run.watch_pipes()
-        self._old, self._young = self._young, []
-        self._look_timer = self.timers.start(LASTS, self._look) if self._old else None
+        self._old, self.young, self.look_timer = self.young, [], None
+        if self._old:
+            self.look_later()
 
     def forget(self) -> None:
         """There are no runs any more."""
-        if self._look_timer is not None:
-            self._look_timer.cancel()
-            self._look_timer = None
-        self._young, self._old = [], []
+        if self.look_timer is not None:
+            self.look_timer.cancel()
+            self.look_timer = None
+        self.young, self._old = [], []

@@ -3,25 +3,41 @@
 import traceback
 from collections.abc import Callable
 
+from sipcgi.compiled import compiled
 from sipcgi.errors import ParseError, Unreachable
 from sipcgi.flow import Flow
 from sipcgi.net.address import numeric
 from sipcgi.net.complaint import Complaints
 from sipcgi.sip import build
 from sipcgi.sip.message import Request, Response
-from sipcgi.sip.parser import KINDS, MessageError, parse, plain_message
+from sipcgi.sip.parser import KINDS, MessageError, parse
 
 Receive = Callable[[Request | Response, Flow], None]
 Answer = Callable[[Response, Request, Flow], None]
 
 
-class Intake:
+@compiled
+class Arrivals:
+    """Datagrams in which all is plain."""
+
+    receive: Receive
+    sent_bys: set[str]
+
+    def plain(self, datagram: bytes, flow: Flow) -> bool:
+        """Takes a datagram with a plain message; whether it did, as the compiled part alone does."""
+        return False
+
+
+class Intake(Arrivals):
     """Parses, completes the top Via, hands over to `receive`, and answers what no one above can have understood.
 
     `sent_bys` are ours, for responses; `answer` sends the response to a request that came over a flow, when it was not
     understood or a bug kept the rest from answering.
     With `guard` an exception out of `receive` ends in the log and a 500, else in the caller.
     """
+
+    kinds = KINDS
+    """What the compiled part makes and looks into."""
 
     def __init__(
         self,
@@ -37,11 +53,25 @@ class Intake:
         self.complaints = complaints
         self.guard = guard
 
-    def message(self, message: Request | Response | None, flow: Flow, datagram: bytes = b"") -> None:
-        """One that parsed; None: the one in the datagram."""
+    def datagram(self, octets: bytes, flow: Flow) -> None:
+        """What came in one, a message or not."""
+        if not self.plain(octets, flow):
+            self.unusual(octets, flow)
+
+    def unusual(self, octets: bytes, flow: Flow) -> None:
+        """A datagram that is not plain."""
         try:
-            if message is None:
-                message = plain_message(datagram, KINDS) or parse(datagram)
+            message = parse(octets)
+        except ParseError as error:
+            self.unparsable(error, flow)
+        except Exception as error:
+            self.failed(None, flow, error)
+        else:
+            self.message(message, flow)
+
+    def message(self, message: Request | Response, flow: Flow) -> None:
+        """One that parsed."""
+        try:
             via = message.via
             if type(message) is Response:
                 if via.sent_by not in self.sent_bys:
@@ -52,13 +82,15 @@ class Intake:
                 assert type(message) is Request
                 stamp(message, flow)
             self.receive(message, flow)
-        except ParseError as error:
-            if message is None:
-                self.unparsable(error, flow)
-            else:  # a typed value that somebody above was the first to look at
-                self.refuse(error, message, flow)
-        except Exception:
-            self.failed(message, flow)
+        except Exception as error:
+            self.raised(message, flow, error)
+
+    def raised(self, message: Request | Response | None, flow: Flow, error: Exception) -> None:
+        """Out of `receive`, while it had that message."""
+        if isinstance(error, ParseError):  # a typed value that somebody above was the first to look at
+            self.refuse(error, message, flow)
+        else:
+            self.failed(message, flow, error)
 
     def unparsable(self, error: ParseError, flow: Flow) -> None:
         """A message that does not parse: answered when enough of a request was understood, else dropped."""
@@ -74,16 +106,20 @@ class Intake:
         self.complaints.say("does not parse", f"{flow.transport} {flow.remote}: does not parse: {error}")
         self.reject(message, error.status, flow)
 
-    def failed(self, message: Request | Response | None, flow: Flow) -> None:
-        """The one guard: called while an exception that is a bug is being handled."""
+    def failed(self, message: Request | Response | None, flow: Flow, error: Exception) -> None:
+        """The one guard, for exceptions that are bugs."""
         if not self.guard:
-            raise
+            raise error
         self.complaints.counts["bug"] += 1
-        self.complaints.log.crash(f"a message from {flow.transport} {flow.remote}:\n{traceback.format_exc()}")
+        self.crashed("a message from", flow, error)
         try:
             self.reject(message, 500, flow)
-        except Exception:  # the bug is on the way back
-            self.complaints.log.crash(f"a 500 to {flow.transport} {flow.remote}:\n{traceback.format_exc()}")
+        except Exception as another:  # the bug is on the way back
+            self.crashed("a 500 to", flow, another)
+
+    def crashed(self, what: str, flow: Flow, error: Exception) -> None:
+        trace = "".join(traceback.format_exception(error))
+        self.complaints.log.crash(f"{what} {flow.transport} {flow.remote}:\n{trace}")
 
     def reject(self, message: Request | Response | None, status: int, flow: Flow) -> None:
         """Never an ACK, never a response (RFC 3261 8.2.7, 17)."""

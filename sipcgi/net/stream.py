@@ -208,8 +208,8 @@ class Connection:
         except Ended as ended:
             self.ended(ended)
             return False
-        except Exception:  # the guard of intake, around what others wrote for hostile octets
-            self.intake.failed(None, self.flow)
+        except Exception as error:  # the guard of intake, around what others wrote for hostile octets
+            self.intake.failed(None, self.flow, error)
             self.end("failed", broken=True)
             return False
         if items == []:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Set
 
 import trio
 
+from sipcgi.compiled import compiled
 from sipcgi.errors import Unreachable
 from sipcgi.flow import Flow, HostPort
 from sipcgi.net import tcp, udp
@@ -33,7 +34,18 @@ class _Endpoints(dict[Key, Endpoint]):
         raise Unreachable(f"{key[0].lower()} {key[1]}: not listening there any more")
 
 
-class Transport:
+@compiled
+class Sender:
+    """Sending by the socket of a flow."""
+
+    _endpoints: _Endpoints
+
+    def send(self, data: bytes, flow: Flow) -> None:
+        """Never waits. Raises Unreachable; what fails later is told to `failed`."""
+        self._endpoints[flow[:2]].send(data, flow)
+
+
+class Transport(Sender):
     """Gives what arrives to `receive`, and sends without ever waiting.
 
     `failed(flow, error)` is called when messages that `send` had taken for a stream were lost, or when ICMP says that
@@ -192,10 +204,6 @@ class Transport:
         Over WebSocket nobody is called who did not come (RFC 7118 4).
         """
         return {choice for choice in self._choices if choice[0] not in ("WS", "WSS")}
-
-    def send(self, data: bytes, flow: Flow) -> None:
-        """Never waits. Raises Unreachable; what fails later is told to `failed`."""
-        self._endpoints[flow[:2]].send(data, flow)
 
     def flow_to(self, transport: str, remote: HostPort, name: str | None = None, sent_by: str = "") -> Flow:
         """The flow by which a request goes to a numeric address. Raises Unreachable.

@@ -8,6 +8,7 @@ from typing import Any
 
 import trio
 
+from sipcgi.compiled import compiled
 from sipcgi.errors import Oversized, Unreachable
 from sipcgi.flow import Flow, HostPort
 from sipcgi.net import icmp, stun
@@ -65,7 +66,24 @@ class _Flows(dict[Any, Flow]):
         return flow
 
 
-class UdpEndpoint:
+@compiled
+class Datagrams:
+    """Sending them over a socket."""
+
+    socket: socket.socket
+
+    def send(self, data: bytes, flow: Flow) -> None:
+        """What the kernel has no room for is lost, as in the network; retransmission is the transaction's work."""
+        try:
+            self.socket.sendto(data, flow[2])
+        except OSError as error:
+            self.not_sent(error, data, flow)
+
+    def not_sent(self, error: OSError, data: bytes, flow: Flow) -> None:
+        raise NotImplementedError
+
+
+class UdpEndpoint(Datagrams):
     """One socket. `failed` hears of the peers that cannot be reached, always out of `ready`."""
 
     transport = "UDP"
@@ -113,14 +131,16 @@ class UdpEndpoint:
             flow = self.flows.get(address) or self.flow(HostPort(*address[:2]))
             try:
                 self.failed(flow, Unreachable(f"udp {flow.remote}: {reason}"))
-            except Exception:
-                self.intake.failed(None, flow)
+            except Exception as error:
+                self.intake.failed(None, flow, error)
         return count
 
     def received(self, data: bytes, address: Any) -> None:
+        if self.intake.plain(data, self.flows[address]):
+            return
         if data < b"!" and not self.is_message(data, address):  # it is empty, or begins with what no method has
             return
-        self.intake.message(None, self.flows[address], data)
+        self.intake.unusual(data, self.flows[address])
 
     def is_message(self, data: bytes, address: Any) -> bool:
         """Tells from a message what only keeps a NAT open: blank datagrams and STUN (RFC 5626 4.4)."""
@@ -138,13 +158,6 @@ class UdpEndpoint:
 
     def is_open(self, flow: Flow) -> bool:
         return self.socket.fileno() >= 0
-
-    def send(self, data: bytes, flow: Flow) -> None:
-        """What the kernel has no room for is lost, as in the network; retransmission is the transaction's work."""
-        try:
-            self.socket.sendto(data, flow[2])
-        except OSError as error:
-            self.not_sent(error, data, flow)
 
     def not_sent(self, error: OSError, data: bytes, flow: Flow) -> None:
         """Raises Unreachable for what will not get better by repeating (RFC 3261 18.4); Oversized: for no peer."""

@@ -133,7 +133,7 @@ class Stage:
     def receive(self, data: bytes, flow: Flow) -> None:
         """A message from the network, and all that comes of it at once."""
         if flow.transport == "UDP":
-            self.wire.intake.message(None, flow, data)
+            self.wire.intake.datagram(data, flow)
         else:
             self._stream(data, flow)
         self.go_on(0.0)

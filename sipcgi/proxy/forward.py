@@ -5,7 +5,7 @@ The hot path: header lines that nothing changes are never made again.
 
 from __future__ import annotations
 
-from sipcgi.compiled import compiled
+from sipcgi.compiled import plain_case
 from sipcgi.proxy.edits import FIXED, edited, is_empty
 from sipcgi.proxy.route import is_loose, spent
 from sipcgi.service import NO_EDITS, Edits
@@ -19,6 +19,7 @@ from sipcgi.sip.uri import SipUri, parse_uri
 INITIAL_HOPS = 70  # RFC 3261 16.6 item 3
 
 
+@plain_case("plain_forward", KNOWN, FIXED | SINGLE | {"route", "record-route", "max-breadth"})
 def forward(
     request: Request,
     uri: str,
@@ -32,37 +33,9 @@ def forward(
     `via` and `record_route` are the values to put on top, `breadth` the share of Max-Breadth (RFC 5393 5.3.3). A
     Record-Route, Max-Forwards or Max-Breadth of the edits takes the place of ours. Raises ScriptError for edits that
     are not allowed, and ParseError for a Max-Forwards of 0, or one or a first Route that does not parse.
+
+    Plain is one without a Route, and with new fields alone in the edits, of other names than those above.
     """
-    made = plain_forward(_NAMES, request, edits, uri, via, record_route, breadth)
-    return made or _forward(request, uri, via, record_route, edits, breadth)
-
-
-_NAMES = (KNOWN, FIXED | SINGLE | {"route", "record-route", "max-breadth"})
-"""For the compiled `plain_forward`: canonical names, and those that edits may not have, nor any that is there."""
-
-
-@compiled
-def plain_forward(
-    _names: object,
-    _request: Request,
-    _edits: Edits | None,
-    _uri: str,
-    _via: str,
-    _record_route: str | None,
-    _breadth: int | None,
-) -> Request | None:
-    """What `forward` returns if the compiled part takes it: no Route, and only new fields in the edits."""
-    return None
-
-
-def _forward(
-    request: Request,
-    uri: str,
-    via: str,
-    record_route: str | None,
-    edits: Edits | None,
-    breadth: int | None,
-) -> Request:
     hops = request.max_forwards
     if hops == 0:
         raise spent()

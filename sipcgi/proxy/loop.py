@@ -7,7 +7,7 @@ from hashlib import blake2b
 from itertools import compress
 from operator import not_
 
-from sipcgi.compiled import compiled
+from sipcgi.compiled import plain_case
 from sipcgi.errors import ParseError
 from sipcgi.sip.grammar import split_list
 from sipcgi.sip.message import Request
@@ -21,6 +21,7 @@ _OF_THE_HOP = frozenset({"via", "max-forwards", "max-breadth", "record-route", "
 _HASHER = blake2b(digest_size=8)
 
 
+@plain_case("plain_loop_hash", _HASHER, _OF_THE_HOP)
 def loop_hash(request: Request) -> str:
     """The second part of the branch: 16 hexadecimal digits over all that decides where `request` goes.
 
@@ -28,16 +29,6 @@ def loop_hash(request: Request) -> str:
     The body is not looked into. Where another hop writes fields in a way of its own, the loop is found one round
     later. Raises ParseError.
     """
-    return plain_loop_hash(_HASHER, _OF_THE_HOP, request) or _loop_hash(request)
-
-
-@compiled
-def plain_loop_hash(_hasher: object, _of_the_hop: frozenset[str], _request: Request) -> str | None:
-    """What `loop_hash` returns if the compiled part takes it: a request all in ASCII. Raises ParseError."""
-    return None
-
-
-def _loop_hash(request: Request) -> str:
     headers = request.headers
     lines = compress(headers.lines, map(not_, map(_OF_THE_HOP.__contains__, headers.names)))
     text = "\n".join([request.uri, str(request.cseq.number), *lines])

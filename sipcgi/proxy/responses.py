@@ -10,7 +10,7 @@ from sipcgi.sip.address import parse_address
 from sipcgi.sip.grammar import split_list
 from sipcgi.sip.headers import Headers
 from sipcgi.sip.message import Request, Response
-from sipcgi.sip.splice import plain_way_back
+from sipcgi.sip.splice import ends_of, plain_way_back
 from sipcgi.sip.status import reason
 
 _CHALLENGES = ("www-authenticate", "proxy-authenticate")
@@ -107,11 +107,6 @@ class Ends(NamedTuple):
     def of(cls, request: Request) -> Ends:
         return cls(request.headers, "via" not in request.headers.names)
 
-    def alone(self) -> Ends:
-        """The same without any other field, for what outlives the request."""
-        names, lines = self.fields.names, self.fields.lines
-        return Ends(Headers.of(["from", "to"], [lines[names.index("from")], lines[names.index("to")]]), self.ours)
-
 
 def upstream(response: Response, ends: Ends) -> Response:
     """`response`, from a branch of a request, in the shape in which it goes upstream (RFC 3261 16.7 items 3 and 9).
@@ -155,7 +150,7 @@ def between(response: Response, ends: Ends) -> Response:
 
 
 def _between(ends: Ends, response: Response, names: list[str], lines: list[str]) -> Response:
-    from_, sent = [ends.fields.lines[ends.fields.names.index(name)] for name in ("from", "to")]
+    from_, sent = ends_of(ends.fields)
     lines[names.index("from")] = from_  # RFC 3261 8.2.6.2
     at = names.index("to")
     line = lines[at]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from sipcgi.compiled import compiled
+from sipcgi.compiled import plain_case
 from sipcgi.compiled.quick import quick
 from sipcgi.errors import ParseError
 from sipcgi.service import Edits
@@ -28,22 +28,12 @@ class Preprocessed(NamedTuple):
     """Host and port of the last of them: our socket towards the next hop (RFC 5658 3.2)."""
 
 
+@plain_case("plain_preprocess", SipUri, Preprocessed)
 def preprocess(request: Request, is_ours: Callable[[SipUri], bool]) -> Preprocessed:
-    """Takes out what names us (RFC 3261 16.4); `is_ours` tells whether a URI does. Raises ParseError."""
-    return plain_preprocess(_KINDS, request, is_ours) or _preprocess(request, is_ours)
+    """Takes out what names us (RFC 3261 16.4); `is_ours` tells whether a URI does. Raises ParseError.
 
-
-_KINDS = (SipUri, Preprocessed)
-"""What the compiled `plain_preprocess` asks for and makes."""
-
-
-@compiled
-def plain_preprocess(_kinds: object, _request: Request, _is_ours: Callable[[SipUri], bool]) -> Preprocessed | None:
-    """What `preprocess` returns if the compiled part takes it: no Route, or the only one, as of a phone in a dialog."""
-    return None
-
-
-def _preprocess(request: Request, is_ours: Callable[[SipUri], bool]) -> Preprocessed:
+    Plain is a request without a Route, or with a single one, as a phone sends it in a dialog.
+    """
     target = request.target
     params = target.params if type(target) is SipUri else NONE
     if "route" not in request.headers.names and "maddr" not in params:

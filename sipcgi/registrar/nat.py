@@ -2,6 +2,7 @@
 
 from ipaddress import ip_address
 
+from sipcgi.compiled import compiled
 from sipcgi.flow import Flow
 from sipcgi.sip.address import Address
 from sipcgi.sip.message import Request
@@ -44,6 +45,14 @@ def way_back(request: Request, contact: Address, flow: Flow) -> Flow | None:
     if (uri.port or _DEFAULT_PORT) != (via.port or _DEFAULT_PORT) or _differ(uri.host, via.host):
         return None
     return flow if _changed(via, flow) else None
+
+
+@compiled
+def is_direct(_request: Request, _flow: Flow) -> bool:
+    """Whether surely nothing is on the way for the first Contact: over UDP, from the address in the Via, it asks for no
+    flow.
+    """
+    return False
 
 
 def _changed(via: Via, flow: Flow) -> bool:

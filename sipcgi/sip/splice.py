@@ -56,6 +56,13 @@ def forget_cgi_fields(headers: Headers) -> None:
 
 
 @compiled
+def ends_of(headers: Headers) -> tuple[str, str]:
+    """The lines of From and To. Raises ValueError."""
+    names, lines = headers.names, headers.lines
+    return lines[names.index("from")], lines[names.index("to")]
+
+
+@compiled
 def plain_way_back(response: Response, sent: Headers) -> Response | None:
     """The response without the top Via and with the From and To of the request whose fields are `sent`.
 

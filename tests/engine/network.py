@@ -137,7 +137,7 @@ class Socket:
     def _arrived(self, datagram: Datagram) -> None:
         flow = self._flow(datagram.transport, datagram.source)
         if datagram.transport == "UDP":
-            self.intake.message(None, flow, datagram.data)
+            self.intake.datagram(datagram.data, flow)
             return
         for message in StreamFramer().feed(datagram.data):
             if not isinstance(message, KeepAlive):

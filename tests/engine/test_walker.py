@@ -3,7 +3,6 @@
 import contextlib
 import functools
 import gc
-import importlib
 import os
 import random
 import sys
@@ -12,40 +11,6 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-
-MODULES = {
-    "transactions": "engine.transactions", "steps": "engine.steps", "transaction": "engine.transaction",
-    "overload": "engine.overload", "flow": "flow", "message": "sip.message", "headers": "sip.headers",
-    "build": "sip.build", "machine": "transaction.machine", "timers": "transaction.timers",
-    "timerqueue": "timerqueue", "errors": "errors", "compiled": "compiled",
-}  # fmt: skip
-
-
-def load(pure: bool) -> SimpleNamespace:
-    """A copy of the modules of its own, with the compiled part or without."""
-    kept = {name: sys.modules.pop(name) for name in list(sys.modules) if name.split(".")[0] == "sipcgi"}
-    with pytest.MonkeyPatch.context() as patch:
-        if pure:
-            patch.setenv("SIPCGI_PURE", "1")
-        try:
-            return SimpleNamespace(**{name: importlib.import_module(f"sipcgi.{at}") for name, at in MODULES.items()})
-        finally:
-            for name in [name for name in sys.modules if name.split(".")[0] == "sipcgi"]:
-                del sys.modules[name]
-            sys.modules |= kept
-
-
-@pytest.fixture
-def both(missing: Callable[[str], None]) -> tuple[SimpleNamespace, SimpleNamespace]:
-    """The modules with the compiled part, and those without."""
-    if os.environ.get("SIPCGI_PURE"):
-        pytest.skip("SIPCGI_PURE is set: there is nothing to compare")
-    fast, pure = load(pure=False), load(pure=True)
-    if fast.compiled.native is None:
-        missing(f"the compiled part: {fast.compiled.reason}: apt install gcc libc6-dev python3-dev; pip install -e .")
-    assert fast.steps.Walker is fast.compiled.native.Walker
-    assert pure.compiled.native is None
-    return fast, pure
 
 
 class Told(Exception):
@@ -135,9 +100,8 @@ class Line:
         """A message, a failure, some time, or any input at all with its message; often one the machine has not."""
         self.log.append(self.shown())
         walking, chance = self.walking, self.chance
-        walking.trouble = (503, "lost")
         if isinstance(walking, self.modules.transaction.ClientTransaction):
-            walking.arrival = walking.flow
+            walking.arrival, walking.trouble = walking.flow, (503, "lost")
         response = self.modules.build.response(self.asked, chance.choice((180, 200, 302, 486)), to_tag="2")
         kind = chance.randrange(4)
         try:

@@ -247,5 +247,5 @@ def test_nothing_crashes_it(missing: Callable[[str], None]) -> None:
             attend(ours, -1, 0, {}, 0.0)
         for record in (b"\x01", b"\x01" * 15, bytes(16), b"\x01" + bytes(40_000)):
             theirs.send(record)
-            assert attend(ours, deaths, 0, {}, 0.0) == ((record[: 16 + wire.MAX_RECORD], []), [])
-        assert attend(ours, deaths, 0, {}, 0.01) == (None, [])
+            assert attend(ours, deaths, 0, {}, 0.0) == ((record[: 16 + wire.MAX_RECORD], []), None)
+        assert attend(ours, deaths, 0, {}, 0.01) == (None, None)

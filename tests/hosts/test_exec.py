@@ -240,6 +240,8 @@ async def test_two_thousand_runs_leave_nothing_behind(bench: Bench) -> None:
 
 
 async def test_no_descriptor_left_for_a_run(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In Python; compiled: test_plain_runs."""
+    monkeypatch.setattr("sipcgi.hosts.runs.plain_start", lambda *arguments: False)
     before = psutil.Process().num_fds()
     pipe = os.pipe
     left = [1]

@@ -90,6 +90,31 @@ async def test_nothing_is_kept_from_one_run_to_the_next(warm: WarmBench, languag
     assert warm.only().taken == 3
 
 
+FOUND = {
+    "python": PYTHON + "import os\nprint([name for name in os.environ if name.startswith('LD_')])\n"
+    "print('LD_' in open('/proc/self/environ').read())\nos.system('env')\n",
+    "perl": PERL + "$| = 1; print grep({ /^LD_/ } keys %ENV), qq(\\n);\n"
+    "open my $file, '<', '/proc/self/environ'; print readline($file) =~ /LD_/ ? 1 : 0, qq(\\n); system 'env';\n",
+}
+
+
+@pytest.mark.parametrize("language", FOUND)
+@pytest.mark.parametrize("given", [{}, {"LD_BIND_NOW": "1"}])
+async def test_what_the_dynamic_linker_was_told_is_taken_away(
+    warm: WarmBench, language: str, given: dict[str, str]
+) -> None:
+    """But not if the environment of all scripts has it."""
+    needs(language)
+    script = warm.write("script", FOUND[language])
+    variables = {"common": COMMON | given, "environment": COMMON | given}
+    anew = await warm.run(warm.exec, script, **variables)
+    await warm.warm_up(script, **variables)
+    again = await warm.run(warm.warm, script, **variables)
+    assert sorted(again.outcome.stdout.splitlines()) == sorted(anew.outcome.stdout.splitlines())
+    assert (b"LD_BIND_NOW" in again.outcome.stdout) == bool(given)
+    assert warm.only().taken == 1
+
+
 async def test_an_interpreter_that_a_shell_script_starts(warm: WarmBench) -> None:
     """What that script does to the environment, the runs find, too."""
     needs("python")

@@ -206,8 +206,8 @@ async def test_without_the_guard_a_bug_is_seen(heard, log, peer, Listener, local
 async def test_a_bug_in_the_parser_is_guarded_too(heard, log, nursery, peer, monkeypatch, Listener, local, until):
     transport = Transport(heard.receive, log)
     await transport.open(nursery, [Listener()])
-    monkeypatch.setattr("sipcgi.net.intake.plain_message", lambda data, kinds: 1 / 0)
-    await peer.send(options(), local(transport))
+    monkeypatch.setattr("sipcgi.net.intake.parse", lambda data: 1 / 0)
+    await peer.send(options(more="Subject: one\n two\n"), local(transport))
     await until(lambda: transport.complaints.counts["bug"])
 
 

@@ -3,16 +3,21 @@
 import os
 import random
 from collections.abc import Callable, Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from sipcgi import compiled
-from sipcgi.dialog.token import TokenKey, keyed_digits
+from sipcgi.dialog.token import Sides, TokenKey, keyed_digits
+from sipcgi.engine import own_route
 from sipcgi.errors import ParseError, Refused, ScriptError
+from sipcgi.flow import Flow, HostPort
 from sipcgi.proxy import forward, loop, route, validate
+from sipcgi.proxy.edits import FIXED
+from sipcgi.registrar import nat
 from sipcgi.service import NO_EDITS, Edits
-from sipcgi.sip.headers import Headers
+from sipcgi.sip.headers import KNOWN, SINGLE, Headers
 from sipcgi.sip.message import CSeq, Request
 from sipcgi.sip.uri import SipUri
 
@@ -25,10 +30,16 @@ LINES = [
     "Route: <sip:other;lr>", "Route:", "Route: <sip:", "Route: <sip:T@ours;lr>, <sip:U@ours:5062;lr>", "Route: <tel:1>",
     "Content-Length: 0", "l: 0", "Subject: x", "Subject: \xe9", "X-Odd: y", "Proxy-Require: path", "Proxy-Require: x",
 ]  # fmt: skip
+NAMES = (KNOWN, FIXED | SINGLE | {"route", "record-route", "max-breadth"})
+FORWARD: Any = forward.forward
+PREPROCESS: Any = route.preprocess
+VALIDATE: Any = validate.validate
+LOOP_HASH: Any = loop.loop_hash
+OWN_ROUTE: Any = own_route.own_route
 SOUND = [
     "Via: SIP/2.0/UDP a;branch=z9hG4bK1",
     "From: <sip:a@b>;tag=1",
-    "To: <sip:c@d>",
+    "To: <sip:c@d>;tag=2",
     "Call-ID: 1",
     "CSeq: 1 BYE",
     "l: 0",
@@ -79,7 +90,7 @@ def is_ours(uri: SipUri) -> bool:
     return uri.address == "ours"
 
 
-def test_forwarding() -> None:
+def test_forwarding(native: Any) -> None:
     taken = 0
     for draw, request in requests():
         fields = draw.sample(FIELDS, draw.choice((0, 0, 1, 1, 2, 3)))
@@ -102,12 +113,11 @@ def test_forwarding() -> None:
             draw.choice((None, 0, 60)),
         )
         made = outcome(lambda: forward.forward(request(), *values))  # noqa: B023
-        assert made == outcome(lambda: forward._forward(request(), *values))  # noqa: B023
+        assert made == outcome(lambda: FORWARD.__wrapped__(request(), *values))  # noqa: B023
         if type(made) is Request:
-            uri, via, record_route, _, breadth = values
-            kept = forward.plain_forward(forward._NAMES, request(), edits, uri, via, record_route, breadth)
+            kept = native.plain_forward(NAMES, request(), *values)
             taken += kept is not None and bool(edits and edits.headers)
-            assert kept is None or kept.headers.names == forward._forward(request(), *values).headers.names
+            assert kept is None or kept.headers.names == FORWARD.__wrapped__(request(), *values).headers.names
     assert taken > RUNS / 80
 
 
@@ -119,7 +129,7 @@ def test_preprocessing() -> None:
         for name in asked:
             outcome(lambda: getattr(one, name))  # noqa: B023
         found = outcome(lambda: route.preprocess(one, is_ours))  # noqa: B023
-        assert found == outcome(lambda: route._preprocess(other, is_ours))  # noqa: B023
+        assert found == outcome(lambda: PREPROCESS.__wrapped__(other, is_ours))  # noqa: B023
         assert one == other
         if len(found) == 4 and found[1]:
             taken += 1
@@ -130,22 +140,67 @@ def test_preprocessing() -> None:
     assert taken > RUNS / 40
 
 
-def test_soundness(monkeypatch: pytest.MonkeyPatch) -> None:
-    every = [request for _, request in requests()]
-    found = [outcome(lambda: validate.validate(request())) for request in every]  # noqa: B023
-    sound = sum(validate.is_sound(request(), SipUri) for request in every)
-    monkeypatch.setattr(validate, "is_sound", lambda *_: False)
-    assert found == [outcome(lambda: validate.validate(request())) for request in every]  # noqa: B023
-    assert RUNS / 10 < sound < found.count(None)
+def test_validating(native: Any) -> None:
+    sound = 0
+    for _, request in requests():
+        found = outcome(lambda: VALIDATE.__wrapped__(request()))  # noqa: B023
+        if native.plain_validate((SipUri,), request()):
+            sound += 1
+            assert found is None
+        else:
+            assert outcome(lambda: VALIDATE(request())) == found  # noqa: B023
+    assert sound > RUNS / 10
 
 
 def test_hashing() -> None:
     for _, request in requests():
-        assert outcome(lambda: loop.loop_hash(request())) == outcome(lambda: loop._loop_hash(request()))  # noqa: B023
+        assert outcome(lambda: loop.loop_hash(request())) == outcome(lambda: LOOP_HASH.__wrapped__(request()))  # noqa: B023
+
+
+def test_own_routes(native: Any) -> None:
+    key = TokenKey(bytes(16))
+    core: Any = SimpleNamespace(token_key=key, transport=SimpleNamespace(is_open=lambda _: False))
+    flow = Flow("UDP", HostPort("192.0.2.5", 5060), HostPort("192.0.2.1", 5060))
+    taken = 0
+    for draw, request in requests():
+        made = request()
+        call_id, tag = made.headers.get("call-id") or "", draw.choice(("1", "2", "", "\udce9"))
+        sides = draw.choice((Sides(), Sides(), Sides(), Sides(None, flow)))
+        right = key.mint(call_id, tag, sides)
+        tokens = [draw.choice((right, right, right[:-1], right + ".", "flow.x", "", "\xe9", key.path(flow)))]
+        found = route.Preprocessed(made, tuple(tokens * draw.choice((1, 1, 1, 2))), "us:5060")
+        one = outcome(lambda: own_route.own_route(core, found, flow))  # noqa: B023
+        assert one == outcome(lambda: OWN_ROUTE.__wrapped__(core, found, flow))  # noqa: B023
+        taken += native.plain_own_route((own_route.OwnRoute,), core, found, flow) is not None
+    assert taken > RUNS / 80
+
+
+def test_direct_callers() -> None:
+    draw, taken = random.Random(5), 0
+    for _ in range(RUNS):
+        host, port = draw.choice(("192.0.2.1", "192.0.2.2", "a.example.com")), draw.choice((":5060", "", ":5062", ":0"))
+        contact = draw.choice(
+            ("", "<sip:a@b{}>", "<sip:a@192.0.2.1{}>", "sip:a@b", "<tel:1>", "<sip:", "*", "<http:x>")
+        )
+        contact = contact.format(draw.choice(("", ";ob", ";transport=tcp"))) + draw.choice(
+            ("", "", ";expires=1", ";reg-id=1;+sip.instance=x", ", <sip:c@d>")
+        )
+        lines = [f"Via: SIP/2.0/UDP {host}{port};branch=z9hG4bK1{draw.choice(('', ';rport'))}", f"Contact: {contact}"]
+        lines += draw.choice(([], ["Path: <sip:x;lr>"], ["Via: SIP/2.0/UDP c"]))
+        flow = Flow(
+            draw.choice(("UDP", "UDP", "TCP")),
+            HostPort("192.0.2.5", 5060),
+            HostPort("192.0.2.1", draw.choice((5060, 5062))),
+        )
+        request = Request("INVITE", "sip:a@b", Headers.parse(lines))
+        if nat.is_direct(request, flow):
+            taken += 1
+            assert not request.contacts or nat.way_back(request, request.contacts[0], flow) is None
+    assert taken > RUNS / 80
 
 
 def test_digits(native: Any) -> None:
-    hasher = TokenKey(bytes(16))._dialog
+    hasher = TokenKey(bytes(16)).dialog
     for texts in (("", ""), ("a", "b"), ("\xe9", "\udce9"), ("\ud800", "x"), ("\u20ac\U0001f600", "")):
         digest = hasher.copy()
         digest.update(f"{len(texts[0])}:{''.join(texts)}".encode("utf-8", "surrogatepass"))
@@ -156,42 +211,81 @@ def test_misuse_is_an_error(native: Any) -> None:
     good = Request("BYE", "sip:a@b", Headers.parse([*SOUND]))
     uneven = Request("BYE", "sip:a@b", Headers.of([], ["a"]))
     uneven.cseq = CSeq(1, "BYE")
-    names, kinds, hasher = forward._NAMES, route._KINDS, loop._HASHER
+    kinds, hashing, ours = (SipUri, route.Preprocessed), (loop._HASHER, frozenset[str]()), (own_route.OwnRoute,)
+    core = SimpleNamespace(token_key=TokenKey(bytes(16)))
     for function, *arguments in (
         (native.plain_forward,),
-        (native.plain_forward, (), good, None, "sip:a", "", None, None),
-        (native.plain_forward, ({}, {}), good, None, "sip:a", "", None, None),
-        (native.plain_forward, names, good, None, "sip:a", None, None, None),
-        (native.plain_forward, names, good, None, "sip:a", "", 1, None),
-        (native.plain_forward, names, good, None, "sip:a", "", None, ""),
-        (native.plain_forward, names, uneven, None, "sip:a", "", None, None),
-        (native.is_sound, good),
-        (native.is_sound, good, None),
+        (native.plain_forward, (), good, "sip:a", ""),
+        (native.plain_forward, ({}, {}), good, "sip:a", ""),
+        (native.plain_forward, NAMES, good, "sip:a", None),
+        (native.plain_forward, NAMES, good, "sip:a", "", 1),
+        (native.plain_forward, NAMES, good, "sip:a", "", None, None, 7, 8),
+        (native.plain_forward, NAMES, good, "sip:a"),
+        (native.plain_forward, NAMES, good, "sip:a", "", None, None, ""),
+        (native.plain_forward, NAMES, uneven, "sip:a", ""),
+        (native.plain_validate, (SipUri,)),
+        (native.plain_validate, (), good),
         (native.plain_preprocess, (), good, is_ours),
         (native.plain_preprocess, (SipUri, list), good, is_ours),
         (native.plain_preprocess, kinds, uneven, is_ours),
         (native.plain_preprocess, kinds, good),
-        (native.keyed_digits, hasher, "a"),
-        (native.keyed_digits, hasher, "a", None),
-        (native.plain_loop_hash, hasher, (), good),
-        (native.plain_loop_hash, hasher, frozenset(), uneven),
+        (native.keyed_digits, loop._HASHER, "a"),
+        (native.keyed_digits, loop._HASHER, "a", None),
+        (native.plain_loop_hash, (loop._HASHER, ()), good),
+        (native.plain_loop_hash, hashing),
+        (native.plain_own_route, ours, core, (), None),
+        (native.plain_own_route, ours, core, (good, [], ""), None),
+        (native.plain_own_route, (list,), core, (good, (), ""), None),
+        (native.plain_own_route,),
+        (native.is_direct, good),
+        (native.is_direct, good, ("UDP", 1, 2, 3)),
+        (native.is_direct, good, ()),
+        (native.plain_loop_hash, hashing, uneven),
     ):
         with pytest.raises(TypeError):
             function(*arguments)
     for function, *arguments in (
-        (native.plain_forward, names, good, object(), "sip:a", "", None, None),
+        (native.plain_forward, NAMES, good, "sip:a", "", None, object()),
         (native.keyed_digits, None, "a", "b"),
-        (native.plain_loop_hash, None, frozenset(), good),
-        (native.plain_loop_hash, hasher, frozenset(), object()),
+        (native.plain_loop_hash, (None, frozenset()), good),
+        (native.plain_loop_hash, hashing, object()),
     ):
         with pytest.raises(AttributeError):
             function(*arguments)
-    assert native.plain_forward(names, good, None, None, "", None, None) is None
-    assert native.is_sound(object(), SipUri) is False
+    assert native.plain_forward(NAMES, good, None, "") is None
+    assert native.plain_validate((SipUri,), object()) is None
+    assert native.is_direct(object(), ("UDP", (), ("a", "b"), 0)) is False
+    assert native.is_direct(good, ("UDP", (), ("a", "b"), 0)) is False
+    assert native.plain_own_route(ours, core, (object(), ("a",), ""), None) is None
     assert native.plain_preprocess(kinds, object(), is_ours) is None
 
 
 def test_what_a_function_raises_goes_on(native: Any) -> None:
     request = Request("BYE", "sip:a@b", Headers.parse([*SOUND, "Route: <sip:T@ours;lr>"]))
     with pytest.raises(ZeroDivisionError):
-        native.plain_preprocess(route._KINDS, request, lambda _: 1 / 0)
+        native.plain_preprocess((SipUri, route.Preprocessed), request, lambda _: 1 / 0)
+
+
+def test_the_plain_case_comes_first(native: Any) -> None:
+    def asked(kinds: tuple[object, ...], *arguments: object) -> object:
+        return (kinds, arguments) if arguments[:1] == (1,) else None
+
+    def function(*arguments: object, **named: object) -> object:
+        """Documented."""
+        return arguments, named
+
+    both = native.PlainCase(asked, ("kind",), function)
+    assert both(1, 2) == (("kind",), (1, 2))
+    assert both(2) == ((2,), {})
+    assert both() == ((), {})
+    assert both(1, a=2) == ((1,), {"a": 2})
+    assert both(*[1] * 9) == ((1,) * 9, {})
+    assert (both.__doc__, both.__wrapped__) == ("Documented.", function)
+    failing = native.PlainCase(lambda *_: 1 / 0, (), function)
+    with pytest.raises(ZeroDivisionError):
+        failing(1)
+    for arguments in ((), (asked, [], function), (asked, ())):
+        with pytest.raises(TypeError):
+            native.PlainCase(*arguments)
+    with pytest.raises(AttributeError):
+        both.function = None

@@ -153,6 +153,13 @@ def test_cgi_fields_are_forgotten(forget):
     assert len(fields) == 4
 
 
+@pytest.mark.parametrize("ends", [pure("ends_of"), splice.ends_of])
+def test_the_ends(ends):
+    assert ends(Headers.of(["to", "via", "from", "to"], ["1", "2", "3", "4"])) == ("3", "1")
+    with pytest.raises(ValueError, match=r"is not in list|has From and To"):
+        ends(Headers.of(["to"], ["1"]))
+
+
 def test_both_ways_are_one():
     """Any order and number of fields."""
     ways_of_putting = ways("put_on_top")
@@ -193,5 +200,6 @@ def test_what_is_no_message_is_refused():
     with pytest.raises(AttributeError):
         back(object(), Headers())
     for fields in (None, uneven):
-        with pytest.raises(TypeError):
-            splice.forget_cgi_fields(fields)
+        for function in (splice.forget_cgi_fields, splice.ends_of):
+            with pytest.raises(TypeError):
+                function(fields)

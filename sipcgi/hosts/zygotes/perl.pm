@@ -54,6 +54,18 @@ our $asked;
     sub SCALAR   { scalar %$environment }
 }
 
+# A variable that was meant for the dynamic linker goes from the environment, and from where Linux shows it.
+if (($ENV{LD_BIND_NOW} // '') eq 'warm') {
+    delete $ENV{LD_BIND_NOW};
+    if (open my $stat, '<', '/proc/self/stat' and open my $memory, '+<:raw', '/proc/self/mem') {
+        my ($start, $end) = (split ' ', readline($stat) =~ s/.*\)//r)[47, 48];
+        sysseek $memory, $start, 0;
+        sysread $memory, my $variables, $end - $start;
+        my $found = index $variables // '', "LD_BIND_NOW=warm\0";
+        syswrite $memory, "\0" x 16 if $found >= 0 and sysseek $memory, $start + $found, 0;
+    }
+}
+
 my $folder = __FILE__ =~ s{/[^/]*\z}{}r;
 @INC = grep { $_ ne $folder } @INC;
 delete $INC{'perl.pm'};
@@ -70,7 +82,8 @@ for my $module (@ARGV) {
     *main::ENV = \%watched;
 }
 
-my ($call, $server, $wakeup, $wake, $pages, @data, $record, $control, $message, $status, $usage);
+my ($call, $server, $wakeup, $wake, $pages, @data, $record, $control, $message, $packed, $status, $usage);
+my @texts;                    # of a child, which need not give them up when it leaves a sub
 my (%process_of, %run_of);    # by run, until reaped; by process id
 my $forks = 0;
 
@@ -78,12 +91,17 @@ INIT {
     *main::ENV = $environment;
     unfit("it asks for $asked while it is compiled") if defined $asked;
     prepare();
-    my ($arguments, $names, $values) = serve();
-    my $taint = ${^TAINT} ? substr("$0$^X", 0, 0) : '';
-    @ARGV = map { $_ . $taint } @$arguments;
+    my $arguments = serve();
+    @texts = split /\0/, $packed, -1;
+    if (${^TAINT}) {
+        my $taint = substr "$0$^X", 0, 0;
+        $_ .= $taint for @texts;
+    }
+    my $middle = (@texts + 1 + $arguments) / 2;
+    @ARGV = @texts[2 .. $arguments];
     if (${^UNICODE} & 32) { utf8::decode($_) for @ARGV }
     # What is there already is the same for all runs, as env and the BEGIN blocks left it.
-    @ENV{@$names} = map { $_ . $taint } @$values;
+    @ENV{ @texts[$arguments + 1 .. $middle - 1] } = @texts[$middle .. $#texts];
     $^T = time;
     srand;
 }
@@ -135,7 +153,7 @@ sub data_handles {
     }
 }
 
-# Returns in each child.
+# Returns in each child, with the number of arguments of its run.
 sub serve {
     my $both = '';
     vec($both, 3, 1) = vec($both, fileno $wakeup, 1) = 1;
@@ -146,8 +164,8 @@ sub serve {
             reap();
         }
         if (vec $ready, 3, 1) {
-            my @child = obey();
-            return @child if @child;
+            my $arguments = obey();
+            return $arguments if defined $arguments;
         }
     }
 }
@@ -162,10 +180,10 @@ sub obey {
     if ($kind == $START) {
         my $given = unpack('x40 Q', $message) ? unpack 'Q', $control : 16;    # octets, with the header
         my @descriptors = unpack 'x16 l' . ($given - 16) / 4, $control;
-        my @child = start($run, $base, $flags, $arguments, substr($record, $ORDER_SIZE, $size - $ORDER_SIZE),
-            @descriptors);
+        $packed = substr $record, $ORDER_SIZE, $size - $ORDER_SIZE;
+        my $child = start($run, $base, $flags, @descriptors);
         syscall $call->{close}, $_ for @descriptors;
-        return @child;
+        return $child ? $arguments : undef;
     }
     my $process = $process_of{$run};    # unless it has been reaped
     signal_run($process, $kind == $END ? 'TERM' : 'KILL') if defined $process;
@@ -173,15 +191,14 @@ sub obey {
 }
 
 sub start {
-    my ($run, $base, $flags, $arguments, $packed, @descriptors) = @_;
+    my ($run, $base, $flags, @descriptors) = @_;
     if ($flags & $APART) {
         my $number = $descriptors[-1];
         open my $texts, '<:raw', "/proc/self/fd/$number" or return report($FAILED, $!, $run);
         local $/;
         $packed = <$texts>;
     }
-    my ($directory, @texts) = split /\0/, $packed, -1;
-    chdir $directory or return report($FAILED, $!, $run);
+    chdir substr($packed, 0, index $packed, "\0") or return report($FAILED, $!, $run);
     report($GROWN) if ++$forks % $LOOK == 0 and pages() > $pages + $GROWTH;
     my $process = fork;
     return report($FAILED, $!, $run) if !defined $process;
@@ -204,8 +221,7 @@ sub start {
         syscall $call->{dup3}, fileno $own, $number, $CLOEXEC;
         seek $handle, $at, 0;
     }
-    my $middle = (@texts + $arguments) / 2;
-    return [@texts[1 .. $arguments - 1]], [@texts[$arguments .. $middle - 1]], [@texts[$middle .. $#texts]];
+    return 1;
 }
 
 sub reap {

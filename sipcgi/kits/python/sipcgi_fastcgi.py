@@ -38,10 +38,12 @@ COMPLETE, CANNOT_MULTIPLEX, OVERLOADED, UNKNOWN_ROLE = range(4)
 VALUES = {"FCGI_MAX_CONNS": "1", "FCGI_MAX_REQS": "1", "FCGI_MPXS_CONNS": "0"}  # one process, one request at a time
 HEADER = struct.Struct(">BBHHBx")
 MOST = 65535  # octets of content in a record
-# What a server sends before the variables of request 1 but for their length, behind them, and behind a body.
-START = b"\1\1\0\1\0\10\0\0\0\1\1\0\0\0\0\0\1\4\0\1"
-MIDDLE = b"\1\4\0\1\0\0\0\0\1\5\0\1"
+# A request 1 that came whole: what is before its variables and between them and the body, each with the length and the
+# padding of what follows.
+START, MIDDLE = struct.Struct(">20sHH"), struct.Struct(">12sHH")
+WHOLE = (b"\1\1\0\1\0\10\0\0\0\1\1\0\0\0\0\0\1\4\0\1", 0, b"\1\4\0\1\0\0\0\0\1\5\0\1", 0)
 LAST = b"\1\5\0\1\0\0\0\0"
+GOOD_END = b"\1\6\0\1\0\0\0\0\1\3\0\1\0\10\0\0\0\0\0\0\0\0\0\0"  # behind its output
 
 
 class Request:
@@ -84,19 +86,19 @@ def serve(handler: Handler) -> None:
 
 
 class _Octets(Mapping[bytes, bytes]):
-    """The environment of a run as os.environb has that of a process."""
-
-    def __init__(self, texts: dict[str, str]) -> None:
-        self.texts = texts
+    """What os.environ is now, as os.environb has the environment of a process."""
 
     def __getitem__(self, name: bytes) -> bytes:
-        return os.fsencode(self.texts[os.fsdecode(name)])
+        return os.fsencode(os.environ[os.fsdecode(name)])
 
     def __iter__(self) -> Iterator[bytes]:
-        return map(os.fsencode, self.texts)
+        return map(os.fsencode, os.environ)
 
     def __len__(self) -> int:
-        return len(self.texts)
+        return len(os.environ)
+
+
+ENVIRONB = _Octets()
 
 
 class _Streams:
@@ -188,12 +190,12 @@ class _Connection:
 
     def answer(self, request: Request) -> None:
         """Calls the handler as a process of its own would find itself."""
-        request.environment = environment = _pairs(request._params)
+        environment = request.environment = _pairs(request._params)
         number, status, output = request._number, 0, b""
         streams = _Streams(request.body) if self.streams is None else self.streams.for_next(request.body)
         kept = os.environ, os.environb, sys.stdin, sys.stdout, sys.stderr
         os.environ = environment  # type: ignore[assignment]  # noqa: B003 - of the run, not of the process
-        os.environb = _Octets(environment)  # type: ignore[assignment]
+        os.environb = ENVIRONB  # type: ignore[assignment]
         sys.stdin, sys.stdout, sys.stderr = streams.texts
         try:
             output = _octets(self.handler(request))
@@ -209,8 +211,12 @@ class _Connection:
         printed, complaints = streams.printed.getvalue(), streams.complained.getvalue()
         self.streams = None if printed or complaints or not streams.untouched() else streams
         os.environ, os.environb, sys.stdin, sys.stdout, sys.stderr = kept
+        said = printed + output
+        if number == 1 and 0 < len(said) <= MOST and not (status or complaints):  # nearly each time
+            self.connection.sendall(HEADER.pack(1, STDOUT, 1, len(said), 0) + said + GOOD_END)
+            return
         errors = _stream(STDERR, number, complaints) if complaints else b""
-        self.connection.sendall(errors + _stream(STDOUT, number, printed + output) + _end(number, status, COMPLETE))
+        self.connection.sendall(errors + _stream(STDOUT, number, said) + _end(number, status, COMPLETE))
 
 
 def _octets(output: str | bytes | None) -> bytes:
@@ -230,15 +236,14 @@ def _status(end: SystemExit) -> int:
 def _whole(octets: bytes) -> Request | None:
     """The request, if what came is all of one and nothing more: nearly each time."""
     try:
-        after = 24 + (octets[20] << 8) + octets[21]
-        if octets[22] or not (octets.startswith(START) and octets.startswith(MIDDLE, after)) or octets[after + 14]:
-            return None
-        last = after + 16 + (octets[after + 12] << 8) + octets[after + 13]
-        if octets[last:] != (LAST if last > after + 16 else b""):
-            return None
-    except IndexError:
+        start, params, padding = START.unpack_from(octets)
+        middle, body, more_padding = MIDDLE.unpack_from(octets, 24 + params)
+    except struct.error:  # too short
         return None
-    return Request(1, True, octets[24:after], octets[after + 16 : last])
+    last = 40 + params + body
+    if (start, padding, middle, more_padding) != WHOLE or octets[last:] != (LAST if body else b""):
+        return None
+    return Request(1, True, octets[24 : 24 + params], octets[40 + params : last])
 
 
 def _pairs(octets: bytes) -> dict[str, str]:
