@@ -173,6 +173,7 @@ static PyMethodDef functions[] = {
     FUNCTION(plain_way_back, "The fields of a response on its way upstream, None when it is not plain."),
     FUNCTION(quick, "Has calls of a class answered here."),
     {"plain_server_key", native_plain_server_key, METH_O, "The key of a server transaction, None for a client of RFC 2543."},
+    FUNCTION(plain_record, "What is said of a request from the beginning, None when it is not plain."),
     {"line_of", native_line_of, METH_O, "An entry of the log as its line."},
     {NULL},
 };

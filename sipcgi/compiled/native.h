@@ -186,11 +186,12 @@ PyObject *method(PyObject *name, PyObject *object, PyObject *one, PyObject *othe
 /* waiting.c */
 extern PyType_Spec waiting_spec, handling_spec;
 
-/* octets.c, remembered.c, key.c, accessline.c, quick.c */
+/* octets.c, remembered.c, key.c, accessline.c, record.c, quick.c */
 extern PyType_Spec octets_spec, remembered_spec;
 PyObject *server_key(State *state, PyObject *request);
 PyObject *native_plain_server_key(PyObject *module, PyObject *request);
 PyObject *native_line_of(PyObject *module, PyObject *entry);
+PyObject *native_plain_record(PyObject *module, PyObject *const *arguments, Py_ssize_t count);
 PyObject *native_quick(PyObject *module, PyObject *const *arguments, Py_ssize_t count);
 
 #endif
