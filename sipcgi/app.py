@@ -48,6 +48,7 @@ from sipcgi.report import changes, start_up_report, statistics_report
 from sipcgi.stores.keyfile import load_or_make_key
 from sipcgi.stores.memory import MemoryStore
 from sipcgi.stores.sqlite import SqliteStore
+from sipcgi.threads import in_thread
 
 if TYPE_CHECKING:
     from sipcgi.config.model import Configuration
@@ -248,7 +249,7 @@ class Server:
     async def reload(self, nursery: trio.Nursery) -> None:
         """Reads the configuration again, in one step: all of it counts, or none."""
         try:
-            configuration = await trio.to_thread.run_sync(self.load)  # it may have large files to read
+            configuration = await in_thread(self.load)  # it may have large files to read
             if configuration.is_empty and not self.configuration.is_empty:  # an editor is about to write it
                 self.log.error(f"not reloaded: {configuration.source}: is empty")
                 return
@@ -269,7 +270,7 @@ class Server:
         self.log.info(f"configuration read again: {configuration.source}")
         directory = ScriptDirectory(self.directory.path)  # it looks at each file, which the loop has no time for
         listening = self.transport.listening()
-        report = await trio.to_thread.run_sync(start_up_report, configuration, directory, listening)
+        report = await in_thread(start_up_report, configuration, directory, listening)
         for line in changes(self.report, report):
             self.log.info(line)
         self.report = report
@@ -287,7 +288,7 @@ class Server:
             filled = trio.Event()
             self.log.filled = filled.set
             while lines := self.log.take():
-                await trio.to_thread.run_sync(self.output.write, lines)
+                await in_thread(self.output.write, lines)
                 self.output.tell_of_losses(self.log)
             await filled.wait()
             await trio.sleep(LOG_INTERVAL)
