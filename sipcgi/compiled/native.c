@@ -158,6 +158,8 @@ static PyMethodDef functions[] = {
     FUNCTION(plain_preprocess, "A request without its Route that names us, None when it is not plain."),
     FUNCTION(is_direct, "Whether a request came by UDP from the address in its Via."),
     FUNCTION(plain_own_route, "What our own Route says of a request, None when it is not plain."),
+    FUNCTION(plain_depart, "The copy of a request as it leaves, None when it is not plain."),
+    FUNCTION(plain_response, "True for a response that went back through a Passage, None when it is not plain."),
     FUNCTION(keyed_digits, "The digits of a token."),
     FUNCTION(plain_loop_hash, "The digits by which loops are found, None for text beyond ASCII."),
     {"ends_of", native_ends_of, METH_O, "The lines of From and To."},
