@@ -191,7 +191,8 @@ def test_a_wheel_has_what_a_checkout_has(tmp_path: Path) -> None:
     subprocess.run(build, cwd=ROOT, check=True, capture_output=True)
     (wheel,) = tmp_path.glob("*.whl")
     with ZipFile(wheel) as archive:
-        parents = {f"sipcgi/hosts/zygotes/{name}" for name in ("python.py", "python_parent.py", "perl.pm", "ruby.rb")}
+        names = ("python.py", "python_parent.py", "python_script.py", "perl.pm", "ruby.rb")
+        parents = {f"sipcgi/hosts/zygotes/{name}" for name in names}
         assert parents <= set(archive.namelist())
         archive.extractall(tmp_path / "installed")
     environment = {**os.environ, "PYTHONPATH": str(tmp_path / "installed")}

@@ -17,23 +17,27 @@ if TYPE_CHECKING:
     from types import CodeType, ModuleType
 
 
-def parent_of(code: CodeType) -> ModuleType:
-    """python_parent.py as a module, which no script finds."""
+def code_of(name: str) -> CodeType:
+    """Of one of our files, which lie where no script finds them."""
+    path = os.path.join(os.path.dirname(__file__), name)
+    with open(path, "rb") as file:
+        return compile(file.read(), path, "exec", dont_inherit=True)
+
+
+def module_of(code: CodeType) -> ModuleType:
     module = type(sys)("sipcgi_parent")
     exec(code, module.__dict__)
     return module
 
 
 def compiled(script: str) -> bytes:
-    """The code of the parent, and what that makes of the script."""
+    """The code of the parent and of the script, and what else there is to know of that (python_script.py)."""
     reading, writing = os.pipe()
     process = os.fork()
     if not process:
-        name = os.path.join(os.path.dirname(__file__), "python_parent.py")
-        with open(name, "rb") as file:
-            code = compile(file.read(), name, "exec", dont_inherit=True)
+        found = module_of(code_of("python_script.py")).compiled(script)
         with open(writing, "wb") as pipe:
-            pipe.write(marshal.dumps((code, parent_of(code).compiled(script))))
+            pipe.write(marshal.dumps((code_of("python_parent.py"), found)))
         os._exit(0)
     os.close(writing)
     with open(reading, "rb") as whole:
@@ -64,7 +68,7 @@ def take_away(variable: bytes) -> None:
 take_away(b"LD_BIND_NOW=warm")
 script, *modules = sys.argv[1:]
 code, (code_of_script, folder, beforehand, hidden) = marshal.loads(compiled(script))
-parent = parent_of(code)
+parent = module_of(code)
 parent.prepare(modules, folder, beforehand)
 parent.settle()
 parent.become_main(script)

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import os
 import sys
-from _frozen_importlib_external import PathFinder, SourceFileLoader
+from _frozen_importlib_external import SourceFileLoader
 from _signal import SIG_DFL, SIG_IGN, SIGINT, SIGKILL, SIGTERM, signal  # type: ignore[import-not-found]
 from _socket import CMSG_SPACE, MSG_CMSG_CLOEXEC, socket
 from _struct import Struct
@@ -26,7 +26,7 @@ from select import POLLIN, poll
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-    from types import CodeType, ModuleType
+    from types import ModuleType
     from typing import Any, NoReturn
 
 ORDER = Struct("=BBHIQ")
@@ -44,9 +44,6 @@ LOST = 120  # exit status when something that was printed could not leave
 GRACE, TURNS = 0.8, 8  # seconds between TERM and KILL, when the server is gone; after 1 s the launcher kills us
 LOOK = 64  # forks between two looks at our own memory
 GROWTH = 16 * 1024 * 1024  # octets more than at the start, with which another parent should take over
-STANDARD: frozenset[str] = getattr(sys, "stdlib_module_names", frozenset())  # from 3.10 on
-# They do more when they are imported than to define something, or keep what each process should have for itself.
-NOT_BEFOREHAND = {"__future__", "__main__", "antigravity", "idlelib", "multiprocessing", "this", "tkinter", "turtle"}
 
 
 # They are no local variables of anything: a child that left a function would have to give them up, page by page.
@@ -191,41 +188,6 @@ def resident() -> int:
 
 
 # Before the first run
-
-
-def beforehand(tree: Any, folder: str | None) -> Iterator[str]:
-    """Modules of the standard library that the script imports at its top in any case, unless its folder hides them."""
-    import _ast
-
-    for statement in getattr(tree, "body", ()):
-        names: list[str] = []
-        if isinstance(statement, _ast.Import):
-            names = [alias.name for alias in statement.names]
-        elif isinstance(statement, _ast.ImportFrom) and statement.level == 0:
-            names = [statement.module or ""]
-        for name in names:
-            top = name.partition(".")[0]
-            if top in STANDARD and top not in NOT_BEFOREHAND and not is_hidden(top, folder):
-                yield name
-
-
-def is_hidden(name: str, folder: str | None) -> bool:
-    """Whether a module that lies beside the script takes the place of that of the standard library."""
-    return folder is not None and name not in sys.builtin_module_names and bool(PathFinder.find_spec(name, [folder]))
-
-
-def compiled(script: str) -> tuple[CodeType, str | None, list[str], list[str]]:
-    """The script, where its modules lie, which it will import, and which of those that we use it would not find."""
-    import _ast
-
-    folder = None
-    if not (sys.flags.isolated or getattr(sys.flags, "safe_path", False)):
-        folder = os.path.dirname(os.path.realpath(script))
-    with open(script, "rb") as file:
-        source = file.read()
-    tree = compile(source, script, "exec", _ast.PyCF_ONLY_AST, dont_inherit=True)
-    hidden = [name for name in ("resource", "select") if is_hidden(name, folder)]
-    return compile(source, script, "exec", dont_inherit=True), folder, list(beforehand(tree, folder)), hidden
 
 
 def prepare(modules: Iterable[str], folder: str | None, standard: Iterable[str]) -> None:
@@ -380,7 +342,8 @@ def finish(failure: list[BaseException], loaded: int, foreign: bool) -> NoReturn
     wrong = flush()
     if wrong is not None:
         status = LOST
-        print("Exception ignored in:", repr(sys.stdout), file=sys.stderr)
+        newer = sys.version_info >= (3, 13)
+        print("Exception ignored", "on flushing sys.stdout:" if newer else f"in: {sys.stdout!r}", file=sys.stderr)
         sys.__excepthook__(type(wrong), wrong, None)
     # To touch the name of each module would make its page ours: what came last is what the script imported.
     new: list[str] = []
