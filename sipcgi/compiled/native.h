@@ -29,8 +29,8 @@
     _(add) _(arrived) _(awaited) _(clients) _(datagram) _(discard) _(inputs) _(invite_client) _(invite_server) \
     _(kinds) _(message) _(noninvite_client) _(noninvite_server) _(flow) _(not_sent) _(peers) _(raised) _(receive) \
     _(responded) _(response) _(send) _(sendto) _(sent_bys) _(servers) _(socket) _(stream) _(_endpoints) \
-    _(flows) _(handle) _(handle_several) _(intake) _(next_deadline) _(not_received) _(now) _(plain) _(poll) \
-    _(recvfrom) _(take_errors) _(unusual) _(_handlers)
+    _(flows) _(handle) _(handle_several) _(intake) _(next_deadline) _(new_flow) _(not_received) _(now) _(other_flow) _(plain) _(poll) \
+    _(recvfrom) _(take_errors) _(unusual) _(_handlers) _(_ways) _(_pool) _(_hex) _(_branch_prefix)
 
 enum { VIA, FROM, TO, CALL_ID, CSEQ, MAX_FORWARDS, CONTENT_LENGTH, FIELDS };
 
@@ -185,6 +185,9 @@ PyObject *method(PyObject *name, PyObject *object, PyObject *one, PyObject *othe
 
 /* waiting.c */
 extern PyType_Spec waiting_spec, handling_spec;
+
+/* ids.c */
+extern PyType_Spec branches_spec;
 
 /* octets.c, remembered.c, key.c, accessline.c, quick.c */
 extern PyType_Spec octets_spec, remembered_spec;
