@@ -10,7 +10,7 @@ PACKAGE = ROOT / "sipcgi"
 
 # Each layer imports from the layers before it; never sideways between the packages of the thinking or the touching row.
 LAYERS = [
-    {"errors", "flow", "timerqueue", "ids", "logs", "profile", "sip", "command", "watch", "compiled"},
+    {"errors", "flow", "timerqueue", "ids", "logs", "profile", "sip", "command", "watch", "threads", "compiled"},
     {"service"},
     {"transaction", "dialog", "auth", "proxy", "cgi", "cpl", "registrar"},
     {"net", "hosts", "stores"},

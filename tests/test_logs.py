@@ -1,6 +1,5 @@
 """The log: one line each, whatever comes; stamped, escaped, bounded."""
 
-import math
 import os
 from collections.abc import Callable
 
@@ -206,7 +205,7 @@ def test_any_text_makes_one_printable_line(text: str) -> None:
 
 PLAIN = st.text(st.characters(min_codepoint=0x20, max_codepoint=0x7E), max_size=20)
 SEVERAL = st.lists(PLAIN, max_size=4)
-SECONDS = st.integers(0, 10**9 - 1).map(lambda number: number / 10000 + 0.00002)
+SECONDS = st.floats() | st.floats(0, 2e5) | st.integers(0, 2**31).map(lambda number: number / 20000) | st.just(-0.0)
 USUAL = {
     **dict.fromkeys(("method", "from_", "to", "uri", "source", "call_id", "route", "script"), PLAIN),
     **dict.fromkeys(("actions", "targets"), SEVERAL),
@@ -221,13 +220,7 @@ PIECES = st.sampled_from(
 )
 ODD_TEXT = st.lists(PIECES, max_size=6).map("".join)
 ODD_NUMBER = st.integers() | st.booleans() | st.sampled_from([2**63 - 1, 2**63, -1, -(2**63), 10**100])
-ODD_SECONDS = (
-    st.floats()
-    | st.floats(0, 2e5)
-    | st.integers(0, 2**31).map(lambda number: number / 20000)
-    | st.integers(-5, 10**20)
-    | st.sampled_from([-0.0, 1e308, math.nan, math.inf, -math.inf])
-)
+ODD_SECONDS = SECONDS | st.integers(-5, 10**20)
 ODD = {
     str: ODD_TEXT,
     list: st.lists(ODD_TEXT, max_size=4) | st.lists(PLAIN, max_size=3).map(tuple),

@@ -20,7 +20,8 @@ from sipcgi.compiled.quick import quick
 
 MODULES = (
     "logs", "flow", "service", "cgi.metavars", "cgi.output", "proxy.responses", "proxy.route", "hosts.base",
-    "engine.own_route", "engine.policy", "engine.target",
+    "cgi.action", "cgi.message", "registrar.bindings", "registrar.register", "engine.own_route", "engine.policy",
+    "engine.target",
 )  # fmt: skip
 
 

@@ -17,6 +17,7 @@ from sipcgi.cgi.message import (
     Field,
     ScriptMessage,
 )
+from sipcgi.compiled.quick import quick
 from sipcgi.errors import ParseError, ScriptError
 from sipcgi.service import Edits, ForwardResponse, Originate, Relay, Reply, WakeAfter
 from sipcgi.sip.address import Address
@@ -51,6 +52,7 @@ _STATUS = re.compile(r"[1-6][0-9]{2}")
 _COOKIE = re.compile(r"[!-~]+")
 
 
+@quick
 @dataclass(slots=True)
 class Claim:
     """Something printed that only the message at hand can prove right: Via, Call-ID, CSeq, or the word `this`."""
@@ -69,6 +71,7 @@ class Claim:
         return ScriptError(text, line=self.line, column=self.column, hint=hint)
 
 
+@quick
 @dataclass(slots=True)
 class Findings:
     """What else was found in an output: warnings, as line and text, and claims."""

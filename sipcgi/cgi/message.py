@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 from itertools import islice
 
+from sipcgi.compiled.quick import quick
 from sipcgi.errors import ParseError, ScriptError
 from sipcgi.sip.grammar import MAX_HEADERS, is_token, number
 from sipcgi.sip.headers import canonical
@@ -33,6 +34,7 @@ NO_ACTION_LINE = f"print {VERSION} 200 OK or another action above it; messages f
 OWN_NEWLINE = r"""a shell's echo may print "\n" as it stands: use printf"""
 
 
+@quick
 @dataclass(slots=True)
 class Word:
     """A word of an action line, and its column from 1."""
@@ -46,6 +48,7 @@ class Word:
         return self.text.upper() if self.text.isascii() else ""
 
 
+@quick
 @dataclass(slots=True)
 class Field:
     """A header field below an action line; `column` is that of its value."""
@@ -60,6 +63,7 @@ class Field:
         return ScriptError(text, line=self.line, column=self.column, hint=hint)
 
 
+@quick
 @dataclass(slots=True)
 class ScriptMessage:
     """One message of the output. The first word, in capitals, is one of ACTIONS or the method of a request line."""

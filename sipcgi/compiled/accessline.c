@@ -92,18 +92,22 @@ static int put_number(Line *line, PyObject *value)
     return number >= 0 && put_digits(line, (uint64_t)number, 1);
 }
 
-/* To four places, unless it is so near to a half of the last that the multiplication may have rounded it. */
+/* To four places; what is near to a half of the last is left to exact arithmetic: the multiplication may have rounded it. */
 static int put_seconds(Line *line, PyObject *value)
 {
-    double scaled = PyFloat_CheckExact(value) ? PyFloat_AS_DOUBLE(value) * 10000 : -1;
-    if (!(scaled >= 0 && scaled < 1e9) || signbit(scaled))
+    if (!PyFloat_CheckExact(value))
         return 0;
-    uint64_t number = (uint64_t)scaled;
+    double scaled = PyFloat_AS_DOUBLE(value) * 10000;
+    uint64_t number = scaled >= 0 && scaled < 1e9 && !signbit(scaled) ? (uint64_t)scaled : UINT64_MAX;
     double rest = scaled - (double)number - 0.5;
-    if (fabs(rest) < 1e-6)
-        return 0;
-    number += rest > 0;
-    return put_digits(line, number / 10000, 1) && put(line, ".") && put_digits(line, number % 10000, 4);
+    if (number < UINT64_MAX && fabs(rest) > 1e-6) {
+        number += rest > 0;
+        return put_digits(line, number / 10000, 1) && put(line, ".") && put_digits(line, number % 10000, 4);
+    }
+    char *digits = PyOS_double_to_string(PyFloat_AS_DOUBLE(value), 'f', 4, 0, NULL);
+    int done = digits != NULL && put(line, digits);
+    PyMem_Free(digits);
+    return done;
 }
 
 static int put_value(Line *line, PyObject *value, int form)

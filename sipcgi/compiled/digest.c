@@ -16,7 +16,7 @@ static PyObject *digits(State *state, PyObject *hasher, PyObject *octets)
     return made;
 }
 
-static PyObject *keyed_digits(State *state, PyObject *hasher, PyObject *call_id, PyObject *tag)
+PyObject *keyed_digits(State *state, PyObject *hasher, PyObject *call_id, PyObject *tag)
 {
     if (!PyUnicode_Check(call_id) || !PyUnicode_Check(tag)) {
         PyErr_SetString(PyExc_TypeError, "keyed_digits() takes a hasher and two texts");
@@ -38,7 +38,7 @@ PyObject *native_keyed_digits(PyObject *module, PyObject *const *arguments, Py_s
 }
 
 /* The tag of From or To; NULL without an exception where there is none, or Python refuses. */
-static PyObject *tag_of(State *state, PyObject *request, PyObject *end)
+PyObject *tag_of(State *state, PyObject *request, PyObject *end)
 {
     PyObject *address = PyObject_GetAttr(request, end);
     PyObject *params = address == NULL ? NULL : PyObject_GetAttr(address, state->params);

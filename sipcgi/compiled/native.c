@@ -56,6 +56,7 @@ static int execute(PyObject *module)
         (state->stdin_ = PyUnicode_InternFromString("stdin")) == NULL ||
         (state->stdout_ = PyUnicode_InternFromString("stdout")) == NULL ||
         (state->stderr_ = PyUnicode_InternFromString("stderr")) == NULL ||
+        (state->timer_ = PyUnicode_InternFromString("timer")) == NULL ||
         (state->nothing = PyUnicode_InternFromString("")) == NULL || (state->empty = PyTuple_New(0)) == NULL ||
         keep(state->field, field_names, FIELDS) < 0 || keep(state->method_word, method_names, METHODS) < 0 ||
         keep(state->transport_word, transport_names, TRANSPORTS) < 0)
@@ -114,6 +115,7 @@ static int clear(PyObject *module)
     Py_CLEAR(state->stdin_);
     Py_CLEAR(state->stdout_);
     Py_CLEAR(state->stderr_);
+    Py_CLEAR(state->timer_);
     for (int at = 0; at < FIELDS; at++)
         Py_CLEAR(state->field[at]);
     for (int at = 0; at < METHODS; at++)
@@ -157,6 +159,8 @@ static PyMethodDef functions[] = {
     FUNCTION(plain_preprocess, "A request without its Route that names us, None when it is not plain."),
     FUNCTION(is_direct, "Whether a request came by UDP from the address in its Via."),
     FUNCTION(plain_own_route, "What our own Route says of a request, None when it is not plain."),
+    FUNCTION(plain_depart, "The copy of a request as it leaves, None when it is not plain."),
+    FUNCTION(plain_response, "True for a response that went back through a Passage, None when it is not plain."),
     FUNCTION(keyed_digits, "The digits of a token."),
     FUNCTION(plain_loop_hash, "The digits by which loops are found, None for text beyond ASCII."),
     {"ends_of", native_ends_of, METH_O, "The lines of From and To."},
@@ -172,6 +176,7 @@ static PyMethodDef functions[] = {
     FUNCTION(plain_way_back, "The fields of a response on its way upstream, None when it is not plain."),
     FUNCTION(quick, "Has calls of a class answered here."),
     {"plain_server_key", native_plain_server_key, METH_O, "The key of a server transaction, None for a client of RFC 2543."},
+    FUNCTION(plain_record, "What is said of a request from the beginning, None when it is not plain."),
     {"line_of", native_line_of, METH_O, "An entry of the log as its line."},
     {NULL},
 };

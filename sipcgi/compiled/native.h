@@ -22,19 +22,23 @@
     _(scheme) _(user) _(password) _(address) _(_text) _(sip) _(sips) _(display) \
     _(names) _(lines) _(from_) _(to) _(maddr) _(bare) _(start_line) _(make) _(most) \
     _(target) _(routes) _(remove) _(copy) _(update) _(hexdigest) _(contacts) _(ob) _(token_key) _(dialog) \
+    _(began) _(core) _(ids) _(now) _(over) _(record) _(renewed) _(request) _(respond) _(server) _(timers) \
     _(source) _(route) _(script) _(runs) _(script_seconds) _(script_cpu) _(script_peak_kib) _(actions) _(targets) \
     _(to_100) _(to_180) _(to_final) _(logged) _(line) _(__recipe__) \
     _(directory) _(argv) _(environment) _(given) _(resident) _(profile) _(isolation) \
     _(number) _(told) _(watched) _(stderr_lines) _(max_output) \
+    _(link) _(queue) _(_told) _(descriptor) _(running) _(finished) \
     _(add) _(arrived) _(awaited) _(clients) _(datagram) _(discard) _(inputs) _(invite_client) _(invite_server) \
     _(kinds) _(message) _(noninvite_client) _(noninvite_server) _(flow) _(not_sent) _(peers) _(raised) _(receive) \
     _(responded) _(response) _(send) _(sendto) _(sent_bys) _(servers) _(socket) _(stream) _(_endpoints) \
-    _(flows) _(handle) _(handle_several) _(intake) _(next_deadline) _(new_flow) _(not_received) _(now) _(other_flow) _(plain) _(poll) \
-    _(recvfrom) _(take_errors) _(unusual) _(_handlers) _(_ways) _(_pool) _(_hex) _(_branch_prefix)
+    _(flows) _(handle) _(handle_several) _(intake) _(next_deadline) _(not_received) _(plain) _(poll) \
+    _(recvfrom) _(take_errors) _(unusual) _(_handlers) _(new_flow) _(other_flow) _(_ways) _(_pool) \
+    _(_hex) _(_branch_prefix)
 
 enum { VIA, FROM, TO, CALL_ID, CSEQ, MAX_FORWARDS, CONTENT_LENGTH, FIELDS };
 
 #define METHODS 8
+#define REGISTER 5
 #define TRANSPORTS 7
 
 typedef struct {
@@ -43,7 +47,7 @@ typedef struct {
 #undef WORD
     PyObject *cseq, *via, *sip20, *nothing; /* "cseq" and "via" name attributes and fields; "" */
     PyObject *record_route, *max_breadth, *proxy_require; /* canonical names, too */
-    PyObject *stdin_, *stdout_, *stderr_; /* which are macros without the underscore */
+    PyObject *stdin_, *stdout_, *stderr_, *timer_; /* which are other things without the underscore */
     PyObject *field[FIELDS];            /* canonical names */
     PyObject *method_word[METHODS];
     PyObject *transport_word[TRANSPORTS];
@@ -136,13 +140,19 @@ int put_on_top(State *state, Lists *lists, long hops, long breadth, PyObject *re
 PyObject *native_ends_of(PyObject *module, PyObject *headers);
 PyObject *native_forget_cgi_fields(PyObject *module, PyObject *headers);
 PyObject *native_put_on_top(PyObject *module, PyObject *const *arguments, Py_ssize_t count);
+PyObject *way_back(State *state, PyObject *received, PyObject *fields);
 PyObject *native_plain_way_back(PyObject *module, PyObject *const *arguments, Py_ssize_t count);
 
-/* plaincase.c, forward.c, route.c, digest.c */
+/* plaincase.c, forward.c, route.c, digest.c, passage.c */
 extern PyType_Spec plaincase_spec;
 PyObject *native_plain_forward(PyObject *module, PyObject *const *arguments, Py_ssize_t count);
 PyObject *native_plain_validate(PyObject *module, PyObject *const *arguments, Py_ssize_t count);
 PyObject *native_plain_preprocess(PyObject *module, PyObject *const *arguments, Py_ssize_t count);
+int is_direct(State *state, PyObject *request, PyObject *flow);
+PyObject *keyed_digits(State *state, PyObject *hasher, PyObject *call_id, PyObject *tag);
+PyObject *tag_of(State *state, PyObject *request, PyObject *end);
+PyObject *native_plain_depart(PyObject *module, PyObject *const *arguments, Py_ssize_t count);
+PyObject *native_plain_response(PyObject *module, PyObject *const *arguments, Py_ssize_t count);
 PyObject *native_is_direct(PyObject *module, PyObject *const *arguments, Py_ssize_t count);
 PyObject *native_plain_own_route(PyObject *module, PyObject *const *arguments, Py_ssize_t count);
 PyObject *native_keyed_digits(PyObject *module, PyObject *const *arguments, Py_ssize_t count);
@@ -189,11 +199,12 @@ extern PyType_Spec waiting_spec, handling_spec;
 /* ids.c */
 extern PyType_Spec branches_spec;
 
-/* octets.c, remembered.c, key.c, accessline.c, quick.c */
+/* octets.c, remembered.c, key.c, accessline.c, record.c, quick.c */
 extern PyType_Spec octets_spec, remembered_spec;
 PyObject *server_key(State *state, PyObject *request);
 PyObject *native_plain_server_key(PyObject *module, PyObject *request);
 PyObject *native_line_of(PyObject *module, PyObject *entry);
+PyObject *native_plain_record(PyObject *module, PyObject *const *arguments, Py_ssize_t count);
 PyObject *native_quick(PyObject *module, PyObject *const *arguments, Py_ssize_t count);
 
 #endif

@@ -48,6 +48,12 @@ static PyObject *plaincase_new(PyTypeObject *kind, PyObject *arguments, PyObject
     return (PyObject *)self;
 }
 
+/* As a method. */
+static PyObject *plaincase_get(PyObject *self, PyObject *owner, PyObject *Py_UNUSED(kind))
+{
+    return owner == NULL || owner == Py_None ? Py_NewRef(self) : PyMethod_New(self, owner);
+}
+
 static int plaincase_traverse(PlainCase *self, visitproc visit, void *arg)
 {
     Py_VISIT(Py_TYPE(self));
@@ -86,6 +92,7 @@ static PyMemberDef members[] = {
 static PyType_Slot slots[] = {
     {Py_tp_new, plaincase_new},
     {Py_tp_call, PyVectorcall_Call},
+    {Py_tp_descr_get, plaincase_get},
     {Py_tp_traverse, plaincase_traverse},
     {Py_tp_clear, plaincase_clear},
     {Py_tp_dealloc, plaincase_dealloc},
@@ -96,6 +103,6 @@ static PyType_Slot slots[] = {
 PyType_Spec plaincase_spec = {
     .name = "sipcgi.compiled.native.PlainCase",
     .basicsize = sizeof(PlainCase),
-    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_HAVE_VECTORCALL,
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_HAVE_VECTORCALL | Py_TPFLAGS_METHOD_DESCRIPTOR,
     .slots = slots,
 };

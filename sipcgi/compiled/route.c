@@ -53,19 +53,12 @@ static int has_parameter(State *state, PyObject *uri, PyObject *name)
 }
 
 /* Whether a request came by UDP from the address in its Via, and the first Contact asks for no flow (registrar/nat.py). */
-PyObject *native_is_direct(PyObject *module, PyObject *const *arguments, Py_ssize_t count)
+int is_direct(State *state, PyObject *request, PyObject *flow)
 {
-    State *state = PyModule_GetState(module);
-    PyObject *remote = count == 2 && PyTuple_Check(arguments[1]) && PyTuple_GET_SIZE(arguments[1]) == 4
-                           ? PyTuple_GET_ITEM(arguments[1], 2)
-                           : NULL;
-    if (remote == NULL || !PyTuple_Check(remote) || PyTuple_GET_SIZE(remote) != 2) {
-        PyErr_SetString(PyExc_TypeError, "is_direct() takes a request and a flow");
-        return NULL;
-    }
-    if (!same_text(PyTuple_GET_ITEM(arguments[1], 0), state->transport_word[0])) /* UDP */
-        Py_RETURN_FALSE;
-    PyObject *via = part_of(arguments[0], state->via), *contacts = via == NULL ? NULL : part_of(arguments[0], state->contacts);
+    PyObject *remote = PyTuple_GET_ITEM(flow, 2);
+    if (!same_text(PyTuple_GET_ITEM(flow, 0), state->transport_word[0]) || !PyTuple_Check(remote) || PyTuple_GET_SIZE(remote) != 2)
+        return 0;
+    PyObject *via = part_of(request, state->via), *contacts = via == NULL ? NULL : part_of(request, state->contacts);
     PyObject *host = contacts == NULL ? NULL : part_of(via, state->host), *port = host == NULL ? NULL : part_of(via, state->port);
     int direct = 0;
     if (port != NULL && PyList_CheckExact(contacts) && PyList_GET_SIZE(contacts) > 0 &&
@@ -84,6 +77,16 @@ PyObject *native_is_direct(PyObject *module, PyObject *const *arguments, Py_ssiz
     Py_XDECREF(contacts);
     Py_XDECREF(host);
     Py_XDECREF(port);
+    return direct && !PyErr_Occurred();
+}
+
+PyObject *native_is_direct(PyObject *module, PyObject *const *arguments, Py_ssize_t count)
+{
+    if (count != 2 || !PyTuple_Check(arguments[1]) || PyTuple_GET_SIZE(arguments[1]) != 4) {
+        PyErr_SetString(PyExc_TypeError, "is_direct() takes a request and a flow");
+        return NULL;
+    }
+    int direct = is_direct(PyModule_GetState(module), arguments[0], arguments[1]);
     return PyErr_Occurred() ? NULL : PyBool_FromLong(direct);
 }
 

@@ -77,14 +77,19 @@ static int sent(int link, Record *record, Py_ssize_t size, const int *theirs, in
 }
 
 /* Whether the record, once it is packed, was sent with pipes, of which `run` has the reading ends. If not, nothing is left. */
-static int ordered(State *state, int link, PyObject *run, Record *record, Py_ssize_t size, PyObject *body)
+static int ordered(State *state, int link, PyObject *run, PyObject *number, PyObject *running, Record *record, Py_ssize_t size,
+                   PyObject *body)
 {
     int out[2] = {-1, -1}, err[2] = {-1, -1}, input = -1, took = PyBytes_GET_SIZE(body) > 0, done = 0;
     if (pipe2(out, O_CLOEXEC) == 0 && pipe2(err, O_CLOEXEC) == 0 && (!took || (input = memory_file(body)) >= 0)) {
         int theirs[] = {out[1], err[1], input};
         record->order.flags = took ? STDIN : 0;
         done = set(run, state->stdout_, PyLong_FromLong(out[0])) && set(run, state->stderr_, PyLong_FromLong(err[0])) &&
-               sent(link, record, size, theirs, took ? 3 : 2);
+               PyDict_SetItem(running, number, run) == 0;
+        if (done && !sent(link, record, size, theirs, took ? 3 : 2)) {
+            PyDict_DelItem(running, number);
+            done = 0;
+        }
         if (!done) {
             set(run, state->stdout_, PyLong_FromLong(-1));
             set(run, state->stderr_, PyLong_FromLong(-1));
@@ -95,6 +100,19 @@ static int ordered(State *state, int link, PyObject *run, Record *record, Py_ssi
         if (all[at] >= 0)
             close(all[at]);
     return done;
+}
+
+/* An attribute that is a number; `otherwise` for all else, without an exception. */
+static long number_in(PyObject *object, PyObject *name, long otherwise)
+{
+    PyObject *found = PyObject_GetAttr(object, name);
+    long number = found != NULL && PyLong_CheckExact(found) ? PyLong_AsLong(found) : otherwise;
+    if (PyErr_Occurred()) {
+        PyErr_Clear();
+        number = otherwise;
+    }
+    Py_XDECREF(found);
+    return number;
 }
 
 enum { DIRECTORY, ARGV, ENVIRONMENT, STDIN_, GIVEN, RESIDENT, PROFILE, ISOLATION, ATTRIBUTES };
@@ -110,8 +128,8 @@ static int take_attributes(State *state, PyObject *invocation, PyObject **found)
     return 1;
 }
 
-/* -1 with an exception, which need not stay. */
-static int plain_start(State *state, int link, PyObject *run, unsigned long profile, PyObject *invocation)
+/* Perhaps with an exception. */
+static int plain_start(State *state, int link, PyObject *run, PyObject *running, unsigned long profile, PyObject *invocation)
 {
     static Record record; /* a single thread calls this, and it is of no use when it has been sent */
     PyObject *found[ATTRIBUTES] = {NULL}, *number = PyObject_GetAttr(run, state->number);
@@ -124,39 +142,43 @@ static int plain_start(State *state, int link, PyObject *run, unsigned long prof
         record.order = (Order){START, 0, (uint16_t)PyList_GET_SIZE(found[ARGV]), (uint32_t)profile,
                                PyLong_AsUnsignedLongLong(number)};
         Py_ssize_t size = PyErr_Occurred() ? -1 : pack(record.texts, found[DIRECTORY], found[ARGV], found[ENVIRONMENT]);
-        done = size >= 0 && ordered(state, link, run, &record, size, found[STDIN_]);
+        done = size >= 0 && ordered(state, link, run, number, running, &record, size, found[STDIN_]);
     }
     for (int at = 0; at < ATTRIBUTES; at++)
         Py_XDECREF(found[at]);
     Py_XDECREF(number);
-    return PyErr_Occurred() ? -1 : done;
+    return done;
+}
+
+/* The descriptor of the link, when no order waits and the other end knows the profile; else -1, perhaps with an exception. */
+static int ready(State *state, PyObject *runs, PyObject *profile)
+{
+    int descriptor = -1;
+    PyObject *link = PyObject_GetAttr(runs, state->link), *told = NULL;
+    PyObject *queue = link == NULL || link == Py_None ? NULL : PyObject_GetAttr(runs, state->queue);
+    if (queue != NULL && PyObject_Size(queue) == 0 && (told = PyObject_GetAttr(runs, state->_told)) != NULL &&
+        PySequence_Contains(told, profile) > 0)
+        descriptor = (int)number_in(link, state->descriptor, -1);
+    Py_XDECREF(link);
+    Py_XDECREF(queue);
+    Py_XDECREF(told);
+    return descriptor;
 }
 
 PyObject *native_plain_start(PyObject *module, PyObject *const *arguments, Py_ssize_t count)
 {
-    if (count != 4) {
-        PyErr_SetString(PyExc_TypeError, "plain_start() takes a descriptor, a run, a profile and an invocation");
+    State *state = PyModule_GetState(module);
+    if (count != 4 || !PyLong_CheckExact(arguments[2])) {
+        PyErr_SetString(PyExc_TypeError, "plain_start() takes all runs, a run, a profile and an invocation");
         return NULL;
     }
-    int link = (int)PyLong_AsLong(arguments[0]);
     unsigned long profile = PyLong_AsUnsignedLong(arguments[2]);
-    if (PyErr_Occurred())
-        return NULL;
-    int done = profile > UINT32_MAX ? 0 : plain_start(PyModule_GetState(module), link, arguments[1], profile, arguments[3]);
-    return done < 0 && !forgiven() ? NULL : PyBool_FromLong(done > 0);
-}
-
-/* An attribute that is a number; `otherwise` for all else, without an exception. */
-static long number_in(PyObject *object, PyObject *name, long otherwise)
-{
-    PyObject *found = PyObject_GetAttr(object, name);
-    long number = found != NULL && PyLong_CheckExact(found) ? PyLong_AsLong(found) : otherwise;
-    if (PyErr_Occurred()) {
-        PyErr_Clear();
-        number = otherwise;
-    }
-    Py_XDECREF(found);
-    return number;
+    int link = PyErr_Occurred() || profile > UINT32_MAX ? -1 : ready(state, arguments[0], arguments[2]), done = 0;
+    PyObject *running = link < 0 ? NULL : PyObject_GetAttr(arguments[0], state->running);
+    if (running != NULL && PyDict_CheckExact(running))
+        done = plain_start(state, link, arguments[1], running, profile, arguments[3]);
+    Py_XDECREF(running);
+    return PyErr_Occurred() && !forgiven() ? NULL : PyBool_FromLong(done);
 }
 
 static int is(PyObject *object, PyObject *name, PyObject *value)
@@ -173,13 +195,14 @@ static PyObject *drained(State *state, PyObject *run)
     static char octets[65536]; /* what a pipe holds */
     int out = (int)number_in(run, state->stdout_, -1), err = (int)number_in(run, state->stderr_, -1), one = 1, size, said;
     if (out < 0 || err < 0 || !is(run, state->told, Py_False) || !is(run, state->watched, Py_False) ||
-        !is(run, state->stderr_lines, Py_None) || ioctl(err, FIONREAD, &said) < 0 || said != 0 ||
+        !is(run, state->timer_, Py_None) || !is(run, state->stderr_lines, Py_None) || ioctl(err, FIONREAD, &said) < 0 || said != 0 ||
         ioctl(out, FIONREAD, &size) < 0 || size >= (int)sizeof octets || size > number_in(run, state->max_output, -1))
         return NULL;
     if (size > 0 && (ioctl(out, FIONBIO, &one) < 0 || (size = (int)read(out, octets, (size_t)size)) < 0))
         return NULL; /* a child of the script may have taken it */
     PyObject *output = PyBytes_FromStringAndSize(octets, size);
-    if (output == NULL || !set(run, state->stdout_, PyLong_FromLong(-1)) || !set(run, state->stderr_, PyLong_FromLong(-1))) {
+    if (output == NULL || !set(run, state->stdout_, PyLong_FromLong(-1)) || !set(run, state->stderr_, PyLong_FromLong(-1)) ||
+        !set(run, state->finished, Py_NewRef(Py_True))) {
         Py_XDECREF(output);
         return NULL;
     }

@@ -190,21 +190,17 @@ static int put_back(State *state, Lists *lists, const Lists *sent, Py_ssize_t si
     return size < MAX_PLAIN;
 }
 
-PyObject *native_plain_way_back(PyObject *module, PyObject *const *arguments, Py_ssize_t count)
+/* A response as it goes back to the request of those fields; NULL without an exception for one that is not plain. */
+PyObject *way_back(State *state, PyObject *received, PyObject *fields)
 {
-    State *state = PyModule_GetState(module);
-    if (count != 2) {
-        PyErr_SetString(PyExc_TypeError, "plain_way_back() takes a response and header fields");
-        return NULL;
-    }
     Lists lists = {NULL, NULL}, made = {NULL, NULL}, sent = {NULL, NULL};
-    PyObject *headers = PyObject_GetAttr(arguments[0], state->headers), *response = NULL;
-    PyObject *body = headers == NULL ? NULL : PyObject_GetAttr(arguments[0], state->body);
-    if (body != NULL && PyBytes_Check(body) && lists_in(state, headers, &lists) && lists_in(state, arguments[1], &sent) &&
+    PyObject *headers = PyObject_GetAttr(received, state->headers), *response = NULL;
+    PyObject *body = headers == NULL ? NULL : PyObject_GetAttr(received, state->body);
+    if (body != NULL && PyBytes_Check(body) && lists_in(state, headers, &lists) && lists_in(state, fields, &sent) &&
         copied(&lists, &made) && put_back(state, &made, &sent, PyBytes_GET_SIZE(body)) &&
-        (response = new_object(state, Py_TYPE(arguments[0]))) != NULL &&
-        !(set(response, state->status, PyObject_GetAttr(arguments[0], state->status)) &&
-          set(response, state->reason, PyObject_GetAttr(arguments[0], state->reason)) &&
+        (response = new_object(state, Py_TYPE(received))) != NULL &&
+        !(set(response, state->status, PyObject_GetAttr(received, state->status)) &&
+          set(response, state->reason, PyObject_GetAttr(received, state->reason)) &&
           set(response, state->headers, with_lists(headers, &made)) && set(response, state->body, Py_NewRef(body))))
         Py_CLEAR(response);
     released(&lists);
@@ -212,5 +208,13 @@ PyObject *native_plain_way_back(PyObject *module, PyObject *const *arguments, Py
     released(&made);
     Py_XDECREF(headers);
     Py_XDECREF(body);
-    return or_none(response);
+    return response;
+}
+
+PyObject *native_plain_way_back(PyObject *module, PyObject *const *arguments, Py_ssize_t count)
+{
+    if (count == 2)
+        return or_none(way_back(PyModule_GetState(module), arguments[0], arguments[1]));
+    PyErr_SetString(PyExc_TypeError, "plain_way_back() takes a response and header fields");
+    return NULL;
 }

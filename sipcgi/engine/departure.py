@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from sipcgi.compiled import plain_case
 from sipcgi.dialog.dialog import REFRESHES_TARGET
 from sipcgi.dialog.token import NO_FLOWS, Sides
 from sipcgi.errors import ParseError
@@ -24,12 +25,13 @@ if TYPE_CHECKING:
     from sipcgi.engine.target import Target
 
 
+@plain_case("plain_depart", MAKES_DIALOG, forward)
 def depart(
     core: Core, request: Request, arrival: Flow, second: str, target: Target, flow: Flow, edits: Edits, breadth: int
 ) -> tuple[Request, str]:
     """The request, which came over `arrival`, as it leaves by `flow`, and the branch in its Via, with its second part.
 
-    Raises as forward does.
+    Raises as forward does. Plain is one for which there is nothing to tell of flows.
     """
     branch = core.ids.branch(second)
     sent_by = core.transport.sent_by(flow)

@@ -21,7 +21,7 @@ from sipcgi.engine.policy import Choice, Policy
 from sipcgi.engine.registrar_service import RegistrarService
 from sipcgi.engine.response_failover import ResponseFailover
 from sipcgi.engine.stateless import send_on
-from sipcgi.engine.upstream import access_record
+from sipcgi.engine.upstream import access_record, record_of
 from sipcgi.errors import ParseError, Refused, Unreachable
 from sipcgi.flow import Flow
 from sipcgi.proxy.loop import is_loop
@@ -130,11 +130,10 @@ class Dispatch:
     ) -> None:
         """For somebody else: without a script it goes where its URI says."""
         core = self.core
-        record = access_record(request, str(flow.remote), request.call_id)
+        record = record_of(request, flow.remote)
         record.route = "dialog" if own.in_dialog else "default"
         target = core.locations.elsewhere(request, not own.in_dialog, own.flow)
-        record.actions.append("proxy")
-        record.targets.append(request.uri)
+        record.actions, record.targets = ["proxy"], [request.uri]
         if outer is None and sent_on(core, server, request, flow, record, own, target, core.timers.now()):
             return
         server.user = context = RequestContext(core, server, request, flow, record, own)
@@ -155,7 +154,7 @@ class Dispatch:
     ) -> None:
         """What the server decides about, by the script of the choice or by default."""
         core = self.core
-        record = access_record(request, str(flow.remote), request.call_id)
+        record = record_of(request, flow.remote)
         server.user = context = RequestContext(core, server, request, flow, record, own)
         if outer is not None:
             context.is_inside(outer)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from sipcgi.compiled import plain_case
 from sipcgi.engine.branch import TIMER_C
 from sipcgi.engine.by_default import only_branch
 from sipcgi.engine.context import RequestContext
@@ -133,8 +134,12 @@ class Passage:
         self.course = course
         self.branch = self.client = self.timer_c = self.renewed = None
 
+    @plain_case("plain_response")
     def response(self, response: Response, flow: Flow) -> None:
-        """A response of the client transaction: provisional ones and a 2xx go back as RFC 3261 16.7 has it."""
+        """A response of the client transaction: provisional ones and a 2xx go back as RFC 3261 16.7 has it.
+
+        Plain are those that `plain_way_back` takes, but 100.
+        """
         status, shaped = response.status, None
         if status == 100:
             self.renewed = self.renewed or 0.0
@@ -154,14 +159,18 @@ class Passage:
         record.status = status
         record.to_final = now - self.began
         server.respond(shaped)
-        late = None
+        self.over(response)
+
+    def over(self, response: Response) -> None:
+        """A 2xx has gone back."""
+        server, late = self.server, None
         if self.timer_c is not None:  # an INVITE
             self.timer_c.cancel()
             self.timer_c = None
             late = LateResponses(server, {side(response): server.last}, Ends(self.request.headers, False))
         assert self.client is not None
         self.client.user = late
-        self.core.log.access(record)
+        self.core.log.access(self.record)
 
     def shaped(self, response: Response) -> Response | None:
         """As it goes upstream, if it is one that can."""

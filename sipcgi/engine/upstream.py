@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from sipcgi.flow import Flow
+from sipcgi.compiled import compiled
+from sipcgi.flow import Flow, HostPort
 from sipcgi.logs import AccessRecord
 from sipcgi.proxy.breadth import Breadth
 from sipcgi.proxy.loop import loop_hash
@@ -161,8 +162,19 @@ class Upstream:
             self.core.log.access(self.record)
 
 
+def record_of(request: Request, remote: HostPort) -> AccessRecord:
+    """What can be said of a transaction at its beginning. Raises ParseError without a Call-ID."""
+    return plain_record(AccessRecord, request, remote) or access_record(request, str(remote), request.call_id)
+
+
+@compiled
+def plain_record(_kind: type[AccessRecord], _request: Request, _remote: HostPort) -> AccessRecord | None:
+    """The same, if the compiled part takes it."""
+    return None
+
+
 def access_record(request: Request, source: str, call_id: str) -> AccessRecord:
-    """What can be said of a transaction at its beginning."""
+    """The same of a request that may lack something, or came from nowhere."""
     get = request.headers.get
     return AccessRecord(request.method, get("from") or "", get("to") or "", request.uri, source, call_id)
 

@@ -115,7 +115,6 @@ class ExecHost:
         """No `done` is called any more; the launchers end what runs, and their links are returned to be waited for."""
         self.orphans.close()
         links = [link for launcher in self.launchers if (link := launcher.close()) is not None]
-        self.watch.forget()
         if self._own:
             self.watch.close()
         return links

@@ -24,6 +24,7 @@ from sipcgi.hosts.fastcgi_pool import Pool
 from sipcgi.hosts.fastcgi_run import FastCgiRun
 from sipcgi.hosts.resident import Program, Resident, is_taken, listen, listen_unnamed
 from sipcgi.profile import FASTCGI, Hosting, Profile
+from sipcgi.threads import in_thread
 
 if TYPE_CHECKING:
     import trio
@@ -265,9 +266,7 @@ def program_of(route: Route, environment: Mapping[str, str]) -> Program:
 
 async def look_up(host: str, port: int, found: Callable[[list[Address], str], None]) -> None:
     """In a thread: a name server may take its time."""
-    import trio
-
-    found(*await trio.to_thread.run_sync(looked_up, host, port, abandon_on_cancel=True))
+    found(*await in_thread(looked_up, host, port, abandon_on_cancel=True))
 
 
 def looked_up(host: str, port: int) -> tuple[list[Address], str]:

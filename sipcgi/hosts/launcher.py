@@ -157,6 +157,8 @@ class Launcher:
         """Reports that a run could not be started, and in which step; also from within its child."""
         code = error.errno or errno.EIO
         own = error.strerror if error.strerror != os.strerror(code) else ""
+        if code == errno.EAGAIN and not own:  # of fork(2) and posix_spawn(3)
+            own = "there are as many processes as there may be (ulimit -u; TasksMax= of systemd)"
         text = ": ".join(filter(None, (step, own)))
         self.server.send(wire.REPORT.pack(wire.FAILED, code, run, 0, 0) + text.encode("utf-8", "surrogateescape"))
 

@@ -32,8 +32,8 @@ Ended: TypeAlias = "tuple[ScriptRun, bytes, int, float, int]"
 def hear(descriptor: int, running: "dict[int, ScriptRun]") -> "bytes | Ended | None":
     """What came over a link: a record of reports; None when there is none; empty when the other end is gone.
 
-    Compiled, it takes one of `running` out of there, reads its pipes and closes them, when the record says no more than
-    that this one has ended by itself, and nothing was on standard error.
+    Compiled, it ends one of `running`, takes it out of there, reads its pipes and closes them, when the record says no
+    more than that this one has ended by itself, nothing is on its standard error, and it has not lasted.
     """
     while True:
         try:

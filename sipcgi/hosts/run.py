@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from dataclasses import dataclass
 from fcntl import ioctl
 from functools import partial
 from signal import SIGKILL, SIGXCPU, SIGXFSZ
@@ -11,9 +12,11 @@ from termios import FIONREAD
 from typing import TYPE_CHECKING, TypeAlias
 
 from sipcgi.compiled import compiled
+from sipcgi.compiled.quick import quick
 from sipcgi.hosts import wire
 from sipcgi.hosts.base import Invocation, Outcome
 from sipcgi.hosts.trust import checked
+from sipcgi.profile import Limits
 from sipcgi.timerqueue import Timer
 
 if TYPE_CHECKING:
@@ -75,42 +78,36 @@ Order: TypeAlias = "tuple[bytes, ScriptRun | None, list[int]]"
 """A record, the run it is about (None: the mark of one), and descriptors to send with it and to close then."""
 
 
+@quick
+@dataclass(slots=True, eq=False)
 class ScriptRun:
     """Owns the reading ends of both pipes; hosts/runs moves it along."""
 
-    stdout = -1
+    number: int
+    limits: Limits
+    max_output: int
+    timeout: float
+    done: Callable[[Outcome], None]
+    tell: Callable[[str], None]
+    """Gets the lines of standard error."""
+    runs: Runs
+    started: float
+    stdout: int = -1
     """A descriptor; -1 when there is none (any more)."""
-    stderr = -1
+    stderr: int = -1
     output: bytes | bytearray = b""
     """What was taken of standard output."""
     stderr_lines: StderrLines | None = None
     """None as long as nothing came."""
-    started = 0.0
     timer: Timer | None = None
-    timed_out = False
-    ended = False
-    overflow = False
-    told = False
+    timed_out: bool = False
+    ended: bool = False
+    overflow: bool = False
+    told: bool = False
     """To end."""
-    finished = False
-    watched = False
+    finished: bool = False
+    watched: bool = False
     failure: str | None = None
-
-    def __init__(
-        self,
-        number: int,
-        invocation: Invocation,
-        done: Callable[[Outcome], None],
-        tell: Callable[[str], None],
-        runs: Runs,
-    ) -> None:
-        self.number = number
-        self.limits = invocation.profile.limits
-        self.max_output = invocation.max_output
-        self.done = done
-        self.tell = tell
-        """Gets the lines of standard error."""
-        self.runs = runs
 
     def start_order(self, invocation: Invocation, profile: int) -> Order:
         """Opens what the run needs. Raises OSError, or ValueError for texts that no program can be started with and for
@@ -277,9 +274,10 @@ class ScriptRun:
 
 
 @compiled
-def plain_start(link: int, run: ScriptRun, profile: int, invocation: Invocation) -> bool:
-    """Compiled, does what `start_order` does, sends the order, and closes what went with it. False, and nothing is left
-    of it, where the run needs more than pipes and a standard input, or an error is in the way."""
+def plain_start(runs: Runs, run: ScriptRun, profile: int, invocation: Invocation) -> bool:
+    """Compiled, does what `start_order` does, sends the order, closes what went with it, and has the run in `running`.
+    False, and nothing is left of it, where other orders or that profile come first, more is needed than pipes and a
+    standard input, or an error is in the way."""
     return False
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from math import inf
 from select import EPOLLIN, EPOLLOUT
 
@@ -20,6 +21,8 @@ from sipcgi.hosts.watch import RunWatch
 from sipcgi.profile import PLAIN, Profile
 from sipcgi.timerqueue import Timer
 
+LASTS = 0.1  # seconds: a run that is older than one to two of these is watched
+SOON = 4 * LASTS
 GIVE_UP = 2.0  # seconds after KILL; only a process that hangs inside the kernel is still there
 STARVED = 0.01  # seconds until the next try, when the kernel has no memory for a record
 
@@ -44,6 +47,7 @@ class Runs:
         self._told: set[int] = {wire.PLAIN}
         self._numbers = 0
         self._flush_timer: Timer | None = None
+        self._look_timer: Timer | None = None
 
     def start(
         self, invocation: Invocation, done: Callable[[Outcome], None], stderr: Callable[[str], None]
@@ -53,33 +57,27 @@ class Runs:
         The descriptors in `invocation.given` are closed when they have been passed, or when there was an error.
         """
         self._numbers = number = self._numbers + 1
-        run = ScriptRun(number, invocation, done, stderr, self)
-        run.started = self.timers.now()
-        link, order = self.link, None
+        profile, timeout, now = invocation.profile, invocation.timeout, self.timers.now()
+        run = ScriptRun(number, profile.limits, invocation.max_output, timeout, done, stderr, self, now)
         try:
-            profile = self._number(invocation.profile)
-            if (
-                link is None
-                or self.queue
-                or profile not in self._told
-                or not plain_start(link.descriptor, run, profile, invocation)
-            ):
-                order = run.start_order(invocation, profile)
+            if plain_start(self, run, self._number(profile), invocation):
+                if timeout < SOON:
+                    self._await(run)
+            else:
+                self._start(run, invocation)
         except (OSError, ValueError) as error:
             run.failure = f"could not be started: {error.strerror if isinstance(error, OSError) else error}"
             run.timer = self.timers.start(0.0, self._finish, run)
             return run
-        if invocation.timeout != inf:
-            run.timer = self.timers.start(invocation.timeout, self._time_out, run)
-        if order is None:
-            self.running[number] = run
-        else:
-            self._send(order)
-        watch = self.watch
-        watch.young.append(run)
-        if watch.look_timer is None:
-            watch.look_later()
+        if self._look_timer is None:
+            self._look_timer = self.timers.start(LASTS, self._look)
         return run
+
+    def _start(self, run: ScriptRun, invocation: Invocation) -> None:
+        """One that is not plain, or not at once. Raises OSError or ValueError as `start_order` does."""
+        order = run.start_order(invocation, self._number(invocation.profile))
+        self._await(run)
+        self._send(order)
 
     def busy(self) -> int:
         """How many have not ended."""
@@ -89,7 +87,7 @@ class Runs:
         """Uses that link from now on, first of all for the orders that wait."""
         self.link = link
         self._told = {wire.PLAIN}
-        self.watch.add(link.descriptor, self._handle)
+        self.watch.add(link.descriptor, partial(self._handle, link))
         self._flush()
 
     def sweep(self, mark: int) -> None:
@@ -111,8 +109,9 @@ class Runs:
 
     def close(self) -> None:
         """No `done` is called any more, and the other end, left alone, ends what runs. Before `Watch.close`."""
-        if self._flush_timer is not None:
-            self._flush_timer.cancel()
+        for timer in (self._flush_timer, self._look_timer):
+            if timer is not None:
+                timer.cancel()
         for run in (*self.running.values(), *(run for _, run, _ in self.queue if run is not None)):
             if run.timer is not None:
                 run.timer.cancel()
@@ -129,19 +128,15 @@ class Runs:
 
     # What the link says
 
-    def _handle(self, events: int, until: float) -> None:
+    def _handle(self, link: Link, events: int, until: float) -> None:
         """One record, which is all that there is in nearly every case; the watch says so when there are more."""
-        if events & EPOLLOUT:
+        if events != EPOLLIN and events & EPOLLOUT:
             self._flush()
-        link = self.link
-        if link is None or events == EPOLLOUT:
-            return
+            if events == EPOLLOUT:
+                return
         found = hear(link.descriptor, self.running)
         if isinstance(found, tuple):
             run, output, status, cpu, peak = found
-            if (timer := run.timer) is not None:
-                timer.cancel()
-            run.finished = True
             run.done(Outcome(output, status, wall=self.timers.now() - run.started, cpu=cpu, peak_kib=peak))
         elif found is not None and (record := link.judged(found)) is not None:
             self._receive(record)
@@ -166,7 +161,25 @@ class Runs:
         lost, self.running = list(self.running.values()), {}
         self.died(lost)
 
-    # How a run ends
+    # What becomes of a run
+
+    def _look(self) -> None:
+        """From now on the pipes of those that last are watched: what a short one wrote is read when its exit is
+        reported. A short one has no timer either, unless it might be due before it is looked at."""
+        young, before = bool(self.queue), self.timers.now() - LASTS
+        for run in self.running.values():
+            if run.started > before:
+                young = True
+            elif not run.watched:
+                run.watch_pipes()
+                if run.timer is None:
+                    self._await(run)
+        self._look_timer = self.timers.start(LASTS, self._look) if young else None
+
+    def _await(self, run: ScriptRun) -> None:
+        """Its timeout."""
+        if run.timeout != inf:
+            run.timer = self.timers.start(run.started + run.timeout - self.timers.now(), self._time_out, run)
 
     def _time_out(self, run: ScriptRun) -> None:
         run.timed_out = True

@@ -8,6 +8,7 @@ import trio
 
 from sipcgi.net.address import canonical
 from sipcgi.net.endpoint import DEFAULT_PORTS, Endpoint
+from sipcgi.threads import in_thread
 
 FQDN_WAIT = 2.0  # seconds for a name server to tell our own full name
 
@@ -16,7 +17,7 @@ async def machine_names() -> set[str]:
     """localhost, the host name and, when a name server tells it in time, the full one."""
     names = {"localhost", socket.gethostname()}
     with trio.move_on_after(FQDN_WAIT):
-        names.add(await trio.to_thread.run_sync(socket.getfqdn, abandon_on_cancel=True))
+        names.add(await in_thread(socket.getfqdn, abandon_on_cancel=True))
     return {canonical(name) for name in names}
 
 

@@ -3,13 +3,12 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-import trio
-
 from sipcgi.flow import HostPort
 from sipcgi.net.coding import Coding, Framed
 from sipcgi.net.endpoint import SECURE, CannotListen, Listener, TlsSettings
 from sipcgi.net.tls import Contexts, Tls, contexts
 from sipcgi.net.websocket import WebSocket
+from sipcgi.threads import in_thread
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +39,7 @@ async def codings(wanted: Mapping[tuple[str, HostPort], Listener]) -> dict[tuple
         elif transport in SECURE:
             if listener.tls not in pairs:
                 try:
-                    pairs[listener.tls] = await trio.to_thread.run_sync(contexts, listener.tls)
+                    pairs[listener.tls] = await in_thread(contexts, listener.tls)
                 except OSError as error:
                     raise CannotListen(listener, str(error)) from error
             found[key] = _CODINGS[transport](pairs[listener.tls])

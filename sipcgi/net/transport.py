@@ -20,6 +20,7 @@ from sipcgi.net.interface import WILDCARDS, Sources, addresses
 from sipcgi.net.pool import Failed, Pool
 from sipcgi.net.scheme import Codings, codings
 from sipcgi.sip.message import Request, Response
+from sipcgi.threads import in_thread
 from sipcgi.watch import Watch
 
 Key = tuple[str, HostPort]
@@ -150,7 +151,7 @@ class Transport(Sender):
             cause = error.__cause__
             in_use = isinstance(cause, OSError) and cause.errno == errno.EADDRINUSE
             if in_use and isinstance(error, CannotListen):
-                raise CannotListen(listener, f"{error.why}: {await trio.to_thread.run_sync(holder, *key)}") from cause
+                raise CannotListen(listener, f"{error.why}: {await in_thread(holder, *key)}") from cause
             raise
         for key in self._asked.keys() - wanted.keys():
             self._asked.pop(key).close()

@@ -3,11 +3,13 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from sipcgi.compiled.quick import quick
 from sipcgi.flow import Flow
 from sipcgi.sip.address import Address
 from sipcgi.sip.uri import Uri, parse_uri
 
 
+@quick
 @dataclass(slots=True)
 class Binding:
     """One registered contact, held as texts: they are smaller than what they parse to, and a server keeps many."""

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from sipcgi.compiled.quick import quick
 from sipcgi.errors import ParseError, Refused
 from sipcgi.flow import Flow
 from sipcgi.registrar.bindings import Binding, current
@@ -35,6 +36,7 @@ class Limits:
 DEFAULT_LIMITS = Limits()
 
 
+@quick
 @dataclass(slots=True)
 class Registered:
     """The outcome of a REGISTER."""

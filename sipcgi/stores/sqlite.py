@@ -14,6 +14,7 @@ from sipcgi.registrar.register import DEFAULT_LIMITS
 from sipcgi.registrar.saving import Saving
 from sipcgi.stores.database import Change, Corrupt, Database, Vanished, begin_anew, set_aside
 from sipcgi.stores.memory import MemoryStore, _Record
+from sipcgi.threads import in_thread
 
 T = TypeVar("T")
 
@@ -162,7 +163,7 @@ class SqliteStore(MemoryStore):
         self._vanished = False
 
     async def _in_thread(self, function: Callable[..., T], *arguments: object) -> T:
-        return await trio.to_thread.run_sync(function, *arguments, limiter=self._thread)
+        return await in_thread(function, *arguments, limiter=self._thread)
 
     def _begin_anew(self) -> str | None:
         """Where the file is now that was in the place of ours. Raises OSError."""

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import random
 import resource
 import shutil
 import signal
+import socket
 import subprocess
 import time
 from typing import TYPE_CHECKING
 
 import pytest
 
+from sipcgi.hosts import wire
 from sipcgi.hosts.ending import MARK
+from sipcgi.hosts.launcher import Launcher
 from sipcgi.hosts.marks import RLIMIT_LOCKS
 from sipcgi.profile import Limits, Profile
 from tests.hosts.conftest import Bench, hosted
@@ -124,6 +128,17 @@ async def test_a_user_who_has_too_many_processes_already(tmp_path: Path) -> None
         "could not be started: its user has as many processes as it may (limits.processes, ulimit -u): "
         "Resource temporarily unavailable"
     )
+
+
+def test_no_process_to_be_had_is_said_in_words() -> None:
+    """By fork, which knows no more than EAGAIN."""
+    launcher = Launcher.__new__(Launcher)
+    ours, launcher.server = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with ours, launcher.server:
+        launcher.fail(7, BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN)))
+        record = ours.recv(1000)
+    assert wire.REPORT.unpack_from(record)[:3] == (wire.FAILED, errno.EAGAIN, 7)
+    assert b"as many processes as there may be (ulimit -u; TasksMax= of systemd)" in record
 
 
 @pytest.mark.parametrize(

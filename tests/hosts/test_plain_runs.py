@@ -84,7 +84,6 @@ class Rig:
         for _, descriptors in self.orders():
             for descriptor in descriptors:
                 os.close(descriptor)
-        self.watch.forget()
         self.watch.close()
         self.launcher.close()
 
@@ -195,8 +194,8 @@ def test_an_invocation_of_other_kinds(missing: Callable[[str], None]) -> None:
             invocation = Invocation("a", ["/bin/a"], "/", {})
             for name, value in wrong.items():
                 setattr(invocation, name, value)
-            run = ScriptRun(1, Invocation("a", ["/bin/a"], "/", {}), print, print, one.runs)
-            assert run_module.plain_start(one.link.descriptor, run, 0, invocation) is False
+            run = ScriptRun(1, Limits(), 100, 5.0, print, print, one.runs, 0.0)
+            assert run_module.plain_start(one.runs, run, 0, invocation) is False
             assert (run.stdout, run.stderr) == (-1, -1)
             assert list(one.orders()) == []
 
@@ -357,6 +356,36 @@ def test_other_ends() -> None:
     assert [outcome.complete for outcome in outcomes] == [True, False, False, False, False, True, False, True]
 
 
+def test_a_run_that_lasts() -> None:
+    """It is watched, and has a timer, from the second look on; then nobody looks any more."""
+
+    def act(rig: Rig) -> object:
+        run = rig.start(timeout=1.0)
+        brief = rig.start(timeout=0.15)
+        [(_, (stdout, stderr)), (_, others)] = rig.orders()
+        found: list[object] = []
+        for _ in range(14):
+            rig.clock.now += 0.1
+            os.write(stdout, b".")
+            rig.turn()
+            found.append((run.watched, run.output, run.timed_out, brief.timed_out))
+        assert not [timer for timer in rig.timers.waiting() if timer.callback == rig.runs._look]
+        rig.report((wire.EXITED, -15, brief.number), (wire.EXITED, -15, run.number))
+        rig.turn()
+        for descriptor in (stdout, stderr, *others):
+            os.close(descriptor)
+        return found, rig.outcomes
+
+    found = both(act)
+    assert isinstance(found, tuple)
+    looks, outcomes = found
+    assert [timed_out for _, _, timed_out, _ in looks].index(True) in (9, 10)
+    assert [watched for watched, _, _, _ in looks].index(True) in (0, 1, 2)
+    assert [timed_out for _, _, _, timed_out in looks].index(True) == 1
+    assert [outcome.timed_out for outcome in outcomes] == [True, True]
+    assert outcomes[1].stdout == b"." * 14
+
+
 def test_what_done_does_is_its_own_affair() -> None:
     """It may start another run, or end that one."""
 
@@ -372,14 +401,18 @@ def test_what_done_does_is_its_own_affair() -> None:
 
 def test_nothing_crashes_it() -> None:
     with rig(pure=False) as one:
-        link, run = one.link.descriptor, ScriptRun(1, Invocation("a", [], "/", {}), print, print, one.runs)
+        link, run = one.link.descriptor, ScriptRun(1, Limits(), 100, 5.0, print, print, one.runs, 0.0)
         invocation = Invocation("a", ["/bin/a"], "/", {})
-        wrong: list[tuple[object, ...]] = [(), (link, run, 0), ("", run, 0, invocation), (link, run, "", invocation)]
+        wrong: list[tuple[object, ...]] = [(), (one.runs, run, 0), (one.runs, run, "", invocation)]
         for arguments in wrong:
             with pytest.raises(TypeError):
                 run_module.plain_start(*arguments)  # type: ignore[arg-type]
-        for arguments in [(link, None, 0, invocation), (link, run, 0, None), (link, run, 1 << 32, invocation),
-                          (-1, run, 0, invocation), (0, run, 0, invocation)]:  # fmt: skip
+        strange: list[tuple[object, ...]] = [
+            (one.runs, None, 0, invocation), (one.runs, run, 0, None), (one.runs, run, 1 << 32, invocation),
+            (one.runs, run, 1 << 70, invocation), (one.runs, run, -1, invocation), (one.runs, run, 1, invocation),
+            (None, run, 0, invocation), ("", run, 0, invocation),
+        ]  # fmt: skip
+        for arguments in strange:
             assert run_module.plain_start(*arguments) is False  # type: ignore[arg-type]
         for arguments in [(), (link,), (link, []), ("", {})]:
             with pytest.raises(TypeError):
@@ -396,8 +429,9 @@ def test_nothing_crashes_it() -> None:
         for _ in range(100):
             one.report((wire.EXITED, 0, 1))
             link_module.hear(link, {1: run})
-            run_module.plain_start(link, run, 0, invocation)
+            run_module.plain_start(one.runs, run, 0, invocation)
             run.close()
+            one.runs.running.clear()
             for _, descriptors in one.orders():
                 for descriptor in descriptors:
                     os.close(descriptor)
@@ -419,7 +453,6 @@ def test_nothing_is_kept() -> None:
             one.report((wire.EXITED, 0, run.number))
             one.turn()
             one.outcomes.clear()
-            one.watch.young.clear()
         after = sys.getrefcount(value), sys.getrefcount(body), sys.getrefcount(PLAIN), sys.getallocatedblocks()
     assert after[:3] == before[:3]
     assert after[3] - before[3] < 100

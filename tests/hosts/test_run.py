@@ -10,9 +10,9 @@ from typing import cast
 import pytest
 
 from sipcgi.hosts import run as module
-from sipcgi.hosts.base import Invocation
 from sipcgi.hosts.run import CHUNK, ScriptRun, StderrLines
 from sipcgi.hosts.runs import Runs
+from sipcgi.profile import Limits
 
 DROPPED = "(what followed on standard error was dropped)"
 
@@ -51,8 +51,7 @@ def test_lines(chunks: list[bytes], expected: list[str]) -> None:
 def held() -> Iterator[tuple[ScriptRun, list[int]]]:
     """A run whose pipes somebody still holds open, and their writing ends."""
     runs = SimpleNamespace(watch=None)
-    invocation = Invocation("a.sh", ["/bin/true"], "/", {}, max_output=3 * CHUNK)
-    run = ScriptRun(1, invocation, lambda outcome: None, lambda line: None, cast(Runs, runs))
+    run = ScriptRun(1, Limits(), 3 * CHUNK, 5.0, lambda outcome: None, lambda line: None, cast(Runs, runs), 0.0)
     (run.stdout, a), (run.stderr, b) = os.pipe(), os.pipe()
     yield run, [a, b]
     run.close()

@@ -10,13 +10,15 @@ import pytest
 
 from sipcgi import compiled
 from sipcgi.dialog.token import Sides, TokenKey, keyed_digits
-from sipcgi.engine import own_route
+from sipcgi.engine import departure, own_route
+from sipcgi.engine.target import Target
 from sipcgi.errors import ParseError, Refused, ScriptError
 from sipcgi.flow import Flow, HostPort
 from sipcgi.proxy import forward, loop, route, validate
 from sipcgi.proxy.edits import FIXED
 from sipcgi.registrar import nat
 from sipcgi.service import NO_EDITS, Edits
+from sipcgi.sip.build import MAKES_DIALOG
 from sipcgi.sip.headers import KNOWN, SINGLE, Headers
 from sipcgi.sip.message import CSeq, Request
 from sipcgi.sip.uri import SipUri
@@ -36,8 +38,9 @@ PREPROCESS: Any = route.preprocess
 VALIDATE: Any = validate.validate
 LOOP_HASH: Any = loop.loop_hash
 OWN_ROUTE: Any = own_route.own_route
+DEPART: Any = departure.depart
 SOUND = [
-    "Via: SIP/2.0/UDP a;branch=z9hG4bK1",
+    "Via: SIP/2.0/UDP 192.0.2.1;branch=z9hG4bK1",
     "From: <sip:a@b>;tag=1",
     "To: <sip:c@d>;tag=2",
     "Call-ID: 1",
@@ -199,6 +202,43 @@ def test_direct_callers() -> None:
     assert taken > RUNS / 80
 
 
+def test_departing(native: Any) -> None:
+    taken = 0
+    for draw, request in requests():
+        sent_by = draw.choice(("us:5060", "us.example.com"))
+        ports = [draw.choice((5060, 5060, 5062)) for _ in range(2)]
+        arrival, flow = [
+            Flow(
+                draw.choice(("UDP", "UDP", "UDP", "TCP")),
+                HostPort("192.0.2.5", port),
+                HostPort("192.0.2.1", draw.choice((5060, 5060, 1))),
+            )
+            for port in ports
+        ]
+        target = Target("sip:x@y", flow=draw.choice((None, None, None, flow)))
+        method, contact = (
+            draw.choice(("INVITE", "INVITE", "BYE", "REGISTER")),
+            draw.choice(("<sip:a@b>", "<sip:a@b;ob>")),
+        )
+        edits, breadth = draw.choice((NO_EDITS, Edits([("X-A", "b")]), Edits([("Via", "x")]))), draw.choice((1, 60))
+
+        def given() -> tuple[Any, ...]:
+            made = request()  # noqa: B023
+            if method == "INVITE":  # noqa: B023
+                made.headers.add("Contact", contact)  # noqa: B023
+            whose = Request(method, made.uri, made.headers, made.body)  # noqa: B023
+            transport = SimpleNamespace(sent_by=lambda way: f"{way.transport}.{sent_by}")  # noqa: B023
+            ids = SimpleNamespace(branch=lambda second: f"z9hG4bK.{second}")
+            core = SimpleNamespace(ids=ids, transport=transport, token_key=TokenKey(bytes(16)))
+            return core, whose, arrival, "second", target, flow, edits, breadth  # noqa: B023
+
+        kinds = (MAKES_DIALOG, FORWARD)
+        assert outcome(lambda: DEPART(*given())) == outcome(lambda: DEPART.__wrapped__(*given()))
+        found = outcome(lambda: native.plain_depart(kinds, *given()))  # noqa: B023
+        taken += found is not None and method == "INVITE"
+    assert taken > RUNS / 80
+
+
 def test_digits(native: Any) -> None:
     hasher = TokenKey(bytes(16)).dialog
     for texts in (("", ""), ("a", "b"), ("\xe9", "\udce9"), ("\ud800", "x"), ("\u20ac\U0001f600", "")):
@@ -213,6 +253,8 @@ def test_misuse_is_an_error(native: Any) -> None:
     uneven.cseq = CSeq(1, "BYE")
     kinds, hashing, ours = (SipUri, route.Preprocessed), (loop._HASHER, frozenset[str]()), (own_route.OwnRoute,)
     core = SimpleNamespace(token_key=TokenKey(bytes(16)))
+    odd = SimpleNamespace(transport=SimpleNamespace(sent_by=lambda _: b""))
+    flow, target = Flow("UDP", HostPort("a", 1), HostPort("b", 2)), Target("sip:a")
     for function, *arguments in (
         (native.plain_forward,),
         (native.plain_forward, (), good, "sip:a", ""),
@@ -238,7 +280,12 @@ def test_misuse_is_an_error(native: Any) -> None:
         (native.plain_own_route, (list,), core, (good, (), ""), None),
         (native.plain_own_route,),
         (native.is_direct, good),
-        (native.is_direct, good, ("UDP", 1, 2, 3)),
+        (native.plain_depart, (frozenset(), FORWARD), core, good, flow, "", target, flow, None),
+        (native.plain_depart, (), core, good, flow, "", target, flow, None, None),
+        (native.plain_depart, (frozenset(), FORWARD), core, good, flow, "", target, (), None, None),
+        (native.plain_depart, (frozenset(), FORWARD), odd, good, flow, "", target, flow, None, None),
+        (native.plain_response, (), None, None),
+        (native.plain_response, (), None, SimpleNamespace(status="200"), None),
         (native.is_direct, good, ()),
         (native.plain_loop_hash, hashing, uneven),
     ):
@@ -247,6 +294,9 @@ def test_misuse_is_an_error(native: Any) -> None:
     for function, *arguments in (
         (native.plain_forward, NAMES, good, "sip:a", "", None, object()),
         (native.keyed_digits, None, "a", "b"),
+        (native.plain_depart, (frozenset(), FORWARD), object(), good, flow, "", target, flow, None, None),
+        (native.plain_response, (), None, None, None),
+        (native.plain_response, (), None, SimpleNamespace(status=200), None),
         (native.plain_loop_hash, (None, frozenset()), good),
         (native.plain_loop_hash, hashing, object()),
     ):
@@ -255,6 +305,7 @@ def test_misuse_is_an_error(native: Any) -> None:
     assert native.plain_forward(NAMES, good, None, "") is None
     assert native.plain_validate((SipUri,), object()) is None
     assert native.is_direct(object(), ("UDP", (), ("a", "b"), 0)) is False
+    assert native.is_direct(good, ("UDP", 1, 2, 3)) is False
     assert native.is_direct(good, ("UDP", (), ("a", "b"), 0)) is False
     assert native.plain_own_route(ours, core, (object(), ("a",), ""), None) is None
     assert native.plain_preprocess(kinds, object(), is_ours) is None
@@ -289,3 +340,6 @@ def test_the_plain_case_comes_first(native: Any) -> None:
             native.PlainCase(*arguments)
     with pytest.raises(AttributeError):
         both.function = None
+    owner = type("Owner", (), {"both": both})()
+    assert owner.both(1) == ((owner, 1), {})
+    assert type(owner).both is both

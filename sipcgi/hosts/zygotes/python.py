@@ -65,15 +65,15 @@ take_away(b"LD_BIND_NOW=warm")
 script, *modules = sys.argv[1:]
 code, (code_of_script, folder, beforehand, hidden) = marshal.loads(compiled(script))
 parent = parent_of(code)
-main = parent.prepare(script, modules, folder, beforehand)
-sys.modules["__main__"] = main
+parent.prepare(modules, folder, beforehand)
+parent.settle()
+parent.become_main(script)
 del sys.argv[0], sys.argv[1:]
 if hasattr(sys, "orig_argv"):
     del sys.orig_argv[sys.orig_argv.index(__file__) :]
     sys.orig_argv.append(script)
-namespace = main.__dict__
-known, loaded = len(namespace), len(sys.modules)
-foreign = parent.is_any_foreign(list(sys.modules.values()))
+loaded = len(sys.modules)
+foreign = parent.is_any_foreign(sys.modules.values())
 arguments = parent.serve()
 for name in hidden:
     loaded -= sys.modules.pop(name, None) is not None
@@ -81,9 +81,9 @@ for argument in arguments:
     sys.argv.append(os.fsdecode(argument))
     if hasattr(sys, "orig_argv"):
         sys.orig_argv.append(sys.argv[-1])
-error = None
+failure = []
 try:
-    exec(code_of_script, namespace)
+    exec(code_of_script, parent.MAIN[0].__dict__)
 except BaseException as raised:
-    error = raised
-parent.finish(error, namespace, known, loaded, foreign)
+    failure.append(raised)
+parent.finish(failure, loaded, foreign)

@@ -16,6 +16,7 @@ from _frozen_importlib_external import PathFinder, SourceFileLoader
 from _signal import SIG_DFL, SIG_IGN, SIGINT, SIGKILL, SIGTERM, signal  # type: ignore[import-not-found]
 from _socket import CMSG_SPACE, MSG_CMSG_CLOEXEC, socket
 from _struct import Struct
+from _weakref import ref
 from atexit import _run_exitfuncs as run_exit_functions
 from gc import collect, disable, enable, freeze, get_count
 from os import _exit, chdir, close, dup2, fork, killpg, pidfd_open, putenv, setsid, wait4
@@ -59,6 +60,8 @@ VIEW = memoryview(BUFFER)
 MODULES = sys.modules
 VARIABLES: dict[bytes, bytes] = os.environ._data  # type: ignore[attr-defined]
 """What os.environ and os.environb are over: to go through one of them would encode each name and value."""
+MAIN: list[ModuleType] = []
+KEPT: list[object] = []
 detach = SERVER.detach
 
 
@@ -69,10 +72,6 @@ def serve() -> list[bytes]:
     size = resident()
     WATCHED.register(CONTROL, POLLIN)
     forks = 0
-    disable()
-    collect()
-    rehearse()
-    freeze()  # the children look at nothing of it, so that its pages stay common
     report(READY, more=os.fsencode("\0".join(to_watch())))
     while True:
         for ended, _ in WATCHED.poll():
@@ -145,13 +144,20 @@ def farewell(groups: set[int]) -> NoReturn:
     _exit(0)
 
 
+def settle() -> None:
+    """Nothing that is there now will be looked at by a collection, so that its pages stay common."""
+    disable()
+    rehearse()
+    collect()
+    freeze()
+
+
 def rehearse() -> None:
     """Does what nearly each run does: what Python remembers of that it need not find out, and write down, in each."""
     for _ in range(2):
         print("", end="", sep="", file=sys.stdout, flush=False)
         os.environ.get("PATH", "").partition(":")
         flush()
-        forget({})
         MODULES.get("threading")
 
 
@@ -222,8 +228,8 @@ def compiled(script: str) -> tuple[CodeType, str | None, list[str], list[str]]:
     return compile(source, script, "exec", dont_inherit=True), folder, list(beforehand(tree, folder)), hidden
 
 
-def prepare(script: str, modules: Iterable[str], folder: str | None, standard: Iterable[str]) -> ModuleType:
-    """Loads modules, those that `preload` names before those of the standard library: what the script runs as."""
+def prepare(modules: Iterable[str], folder: str | None, standard: Iterable[str]) -> None:
+    """Loads modules, those that `preload` names before those of the standard library."""
     if folder is not None:
         sys.path[0] = folder  # it was ours
     for name in modules:
@@ -238,10 +244,16 @@ def prepare(script: str, modules: Iterable[str], folder: str | None, standard: I
             pass  # the script may know what to do about it
     if folder is not None:
         sys.path_importer_cache.pop(folder, None)
+
+
+def become_main(script: str) -> None:
+    """What the script runs as is made after `freeze`, for it ends with the run."""
     main = type(sys)("__main__")
     main.__loader__ = SourceFileLoader("__main__", script)
     main.__dict__.update(__annotations__={}, __builtins__=sys.modules["builtins"], __file__=script, __cached__=None)
-    return main
+    MAIN.append(main)
+    KEPT.extend(main.__dict__.values())
+    MODULES["__main__"] = main
 
 
 def to_watch() -> Iterator[str]:
@@ -340,54 +352,70 @@ def flush() -> BaseException | None:
     return wrong
 
 
-def forget(namespace: dict[str, Any], known: int = 0) -> None:
-    """Sets what a module holds to None, as the interpreter does in the end: files are closed, objects finalized. But
-    for the first names, as many as are `known`, if they are still those that `prepare` gave it."""
-    names: list[str] = []
-    for name in reversed(namespace):
-        if len(names) == len(namespace) - known and name == LAST:
-            break
-        names.append(name)
-    names.reverse()
+def forget(namespace: dict[str, Any]) -> None:
+    """Sets what a module holds to None, as the interpreter does in the end."""
     for private in (True, False):
-        for name in names:
+        for name in list(namespace):
             if name != "__builtins__" and (name[:1] == "_" and name[1:2] != "_") == private:
                 namespace[name] = None
 
 
-LAST = "__cached__"
-
-
-def finish(error: BaseException | None, main: dict[str, Any], known: int, loaded: int, foreign: bool) -> NoReturn:
+def finish(failure: list[BaseException], loaded: int, foreign: bool) -> NoReturn:
     """Ends the process as the interpreter does, but for what the parent loaded: to tear that down, page by page, would
     take longer than most scripts do."""
+    error = failure.pop() if failure else None
     status = 0 if error is None else exit_status(error)
+    if error is None or not isinstance(error, SystemExit):
+        namespace = MAIN[0].__dict__
+        namespace.pop("__file__", None)
+        namespace.pop("__cached__", None)
+        del namespace
     threading = MODULES.get("threading")
     if threading is not None:
         threading._shutdown()
-    run_exit_functions()
+    try:  # noqa: SIM105
+        run_exit_functions()
+    except BaseException:
+        pass  # said already; from Python 3.10 on it is not raised
     wrong = flush()
     if wrong is not None:
         status = LOST
         print("Exception ignored in:", repr(sys.stdout), file=sys.stderr)
         sys.__excepthook__(type(wrong), wrong, None)
-    modules = []
+    # To touch the name of each module would make its page ours: what came last is what the script imported.
+    new: list[str] = []
     if len(MODULES) > loaded:
-        # To touch the name of each module would make its page ours: what came last is what the script imported.
         new = [name for name, _ in zip(reversed(MODULES), range(len(MODULES) - loaded))]  # noqa: B905
-        modules = [MODULES.pop(name) for name in new]
-        foreign = foreign or is_any_foreign(modules)
+        foreign = foreign or is_any_foreign(MODULES[name] for name in new)
     if not foreign:
-        forget(main, known)
-        for module in modules:
-            if type(module) is type(sys):
-                forget(module.__dict__)
-        collect(0 if get_count()[1:] == (0, 0) else 2)
+        if error is not None:
+            error = None
+            for name in ("last_exc", "last_type", "last_value", "last_traceback"):
+                setattr(sys, name, None)
+        leave(new)
         if flush() is not None:
             status = LOST
         if status >= 0:
             _exit(status)
+    MAIN.clear()
     if status < 0:
         signal(-status, SIG_DFL)
         os.kill(os.getpid(), -status)
     raise SystemExit(status)
+
+
+def leave(new: list[str]) -> None:
+    """Drops the modules of the run: files are closed, objects finalized. What something else holds is cleared."""
+    MODULES.pop("__main__", None)
+    held = []
+    for name in new:
+        if isinstance(MODULES[name], type(sys)):
+            held.append(ref(MODULES[name]))
+        del MODULES[name]
+    held.append(ref(MAIN.pop()))
+    collect(0 if get_count()[1:] == (0, 0) else 2)
+    for reference in held:
+        if (module := reference()) is not None:
+            forget(module.__dict__)
+            del module
+            collect()
