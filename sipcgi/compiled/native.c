@@ -77,6 +77,7 @@ static int execute(PyObject *module)
         add_type(module, &matching_spec, NULL, NULL) < 0 || add_type(module, &arrivals_spec, NULL, NULL) < 0 ||
         add_type(module, &sender_spec, NULL, NULL) < 0 || add_type(module, &datagrams_spec, NULL, NULL) < 0 ||
         add_type(module, &waiting_spec, NULL, NULL) < 0 || add_type(module, &handling_spec, NULL, NULL) < 0 ||
+        add_type(module, &branches_spec, NULL, NULL) < 0 ||
         (state->starter = (PyTypeObject *)PyType_FromModuleAndSpec(module, &starter_spec, NULL)) == NULL)
         return -1;
     return PyModule_AddStringConstant(module, "SOURCES", SOURCES);

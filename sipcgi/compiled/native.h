@@ -32,7 +32,8 @@
     _(kinds) _(message) _(noninvite_client) _(noninvite_server) _(flow) _(not_sent) _(peers) _(raised) _(receive) \
     _(responded) _(response) _(send) _(sendto) _(sent_bys) _(servers) _(socket) _(stream) _(_endpoints) \
     _(flows) _(handle) _(handle_several) _(intake) _(next_deadline) _(not_received) _(plain) _(poll) \
-    _(recvfrom) _(take_errors) _(unusual) _(_handlers)
+    _(recvfrom) _(take_errors) _(unusual) _(_handlers) _(new_flow) _(other_flow) _(_ways) _(_pool) \
+    _(_hex) _(_branch_prefix)
 
 enum { VIA, FROM, TO, CALL_ID, CSEQ, MAX_FORWARDS, CONTENT_LENGTH, FIELDS };
 
@@ -194,6 +195,9 @@ PyObject *method(PyObject *name, PyObject *object, PyObject *one, PyObject *othe
 
 /* waiting.c */
 extern PyType_Spec waiting_spec, handling_spec;
+
+/* ids.c */
+extern PyType_Spec branches_spec;
 
 /* octets.c, remembered.c, key.c, accessline.c, record.c, quick.c */
 extern PyType_Spec octets_spec, remembered_spec;

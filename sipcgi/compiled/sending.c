@@ -35,20 +35,97 @@ static int are_octets_and_flow(PyObject *const *arguments, Py_ssize_t count)
     return 0;
 }
 
+/* The endpoint of a flow, which is a tuple. */
+static PyObject *endpoint_of(State *state, PyObject *self, PyObject *flow)
+{
+    PyObject *endpoints = PyObject_GetAttr(self, state->_endpoints);
+    PyObject *key = endpoints == NULL ? NULL : PyTuple_GetSlice(flow, 0, 2);
+    PyObject *endpoint = key == NULL ? NULL : PyObject_GetItem(endpoints, key);
+    Py_XDECREF(endpoints);
+    Py_XDECREF(key);
+    return endpoint;
+}
+
 static PyObject *sender_send(PyObject *self, PyObject *const *arguments, Py_ssize_t count)
 {
     State *state = state_of(self);
     if (state == NULL || !are_octets_and_flow(arguments, count))
         return NULL;
-    PyObject *endpoints = PyObject_GetAttr(self, state->_endpoints), *done = NULL;
-    PyObject *key = endpoints == NULL ? NULL : PyTuple_GetSlice(arguments[1], 0, 2);
-    PyObject *endpoint = key == NULL ? NULL : PyObject_GetItem(endpoints, key);
+    PyObject *endpoint = endpoint_of(state, self, arguments[1]), *done = NULL;
     if (endpoint != NULL)
         done = method(state->send, endpoint, arguments[0], arguments[1]);
-    Py_XDECREF(endpoints);
-    Py_XDECREF(key);
     Py_XDECREF(endpoint);
     return done;
+}
+
+static PyObject *sender_sent_by(PyObject *self, PyObject *flow)
+{
+    State *state = state_of(self);
+    if (state == NULL || !PyTuple_Check(flow) || PyTuple_GET_SIZE(flow) < 2) {
+        PyErr_SetString(PyExc_TypeError, "sent_by() takes a flow");
+        return NULL;
+    }
+    PyObject *endpoint = endpoint_of(state, self, flow), *said = NULL;
+    if (endpoint != NULL)
+        said = PyObject_GetAttr(endpoint, state->sent_by);
+    else if (PyErr_ExceptionMatches(state->unreachable)) {
+        PyErr_Clear();
+        said = PyObject_Str(PyTuple_GET_ITEM(flow, 1));
+    }
+    Py_XDECREF(endpoint);
+    return said;
+}
+
+/* The way by UDP to where something went before, else what new_flow() makes of it. */
+static PyObject *sender_flow_to(PyObject *self, PyObject *const *arguments, Py_ssize_t count, PyObject *names)
+{
+    State *state = state_of(self);
+    PyObject *given[] = {self, NULL, NULL, NULL, NULL}, *way = NULL;
+    if (state == NULL || count < 2 || count + (names == NULL ? 0 : PyTuple_GET_SIZE(names)) > 4) {
+        PyErr_SetString(PyExc_TypeError, "flow_to() takes a transport, an address, a name and a sent-by");
+        return NULL;
+    }
+    if (same_text(arguments[0], state->transport_word[0])) {
+        PyObject *ways = PyObject_GetAttr(self, state->_ways);
+        if (ways != NULL && PyDict_Check(ways))
+            way = Py_XNewRef(PyDict_GetItemWithError(ways, arguments[1]));
+        Py_XDECREF(ways);
+        if (way != NULL || PyErr_Occurred())
+            return way;
+    }
+    memcpy(given + 1, arguments, (size_t)(count + (names == NULL ? 0 : PyTuple_GET_SIZE(names))) * sizeof(*arguments));
+    return PyObject_VectorcallMethod(state->new_flow, given, (size_t)count + 1, names);
+}
+
+/* Whether the top Via says nothing of the way back but the port from which it came by UDP; -1 for an exception. */
+static int is_way_back(State *state, PyObject *via, PyObject *flow)
+{
+    PyObject *bare = PyObject_GetAttr(via, state->bare), *port = bare == NULL ? NULL : PyObject_GetAttr(via, state->port);
+    PyObject *remote = PyTuple_GET_ITEM(flow, 2);
+    int is_back = port == NULL ? -1 : 0;
+    if (port != NULL && bare == Py_True && same_text(PyTuple_GET_ITEM(flow, 0), state->transport_word[0]) &&
+        PyTuple_Check(remote) && PyTuple_GET_SIZE(remote) > 1 && PyLong_Check(PyTuple_GET_ITEM(remote, 1))) {
+        long said = port == Py_None ? 5060 : PyLong_AsLong(port), from = PyLong_AsLong(PyTuple_GET_ITEM(remote, 1));
+        is_back = PyErr_Occurred() ? -1 : (said == 0 ? 5060 : said) == from;
+    }
+    Py_XDECREF(bare);
+    Py_XDECREF(port);
+    return is_back;
+}
+
+static PyObject *sender_response_flow(PyObject *self, PyObject *const *arguments, Py_ssize_t count)
+{
+    State *state = state_of(self);
+    if (state == NULL || count != 2 || !PyTuple_Check(arguments[1]) || PyTuple_GET_SIZE(arguments[1]) < 3) {
+        PyErr_SetString(PyExc_TypeError, "response_flow() takes a message and a flow");
+        return NULL;
+    }
+    PyObject *via = PyObject_GetAttr(arguments[0], state->via);
+    int is_back = via == NULL ? -1 : is_way_back(state, via, arguments[1]);
+    Py_XDECREF(via);
+    if (is_back < 0)
+        return NULL;
+    return is_back ? Py_NewRef(arguments[1]) : method(state->other_flow, self, arguments[0], arguments[1]);
 }
 
 static PyObject *datagrams_send(PyObject *self, PyObject *const *arguments, Py_ssize_t count)
@@ -134,6 +211,9 @@ static PyObject *datagrams_ready(PyObject *self, PyObject *const *arguments, Py_
 
 static PyMethodDef sender_methods[] = {
     {"send", (PyCFunction)(void (*)(void))sender_send, METH_FASTCALL, "Never waits."},
+    {"sent_by", sender_sent_by, METH_O, "host:port for Via, Record-Route and Contact."},
+    {"flow_to", (PyCFunction)(void (*)(void))sender_flow_to, METH_FASTCALL | METH_KEYWORDS, "By which a request goes."},
+    {"response_flow", (PyCFunction)(void (*)(void))sender_response_flow, METH_FASTCALL, "By which a response goes."},
     {NULL},
 };
 

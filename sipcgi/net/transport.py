@@ -37,13 +37,50 @@ class _Endpoints(dict[Key, Endpoint]):
 
 @compiled
 class Sender:
-    """Sending by the socket of a flow."""
+    """Sending by the socket of a flow, and finding the flow in the usual cases."""
 
     _endpoints: _Endpoints
+    _ways: dict[HostPort, Flow]
+    """The flows by UDP to those that something went to, as far as one socket alone leads there."""
 
     def send(self, data: bytes, flow: Flow) -> None:
         """Never waits. Raises Unreachable; what fails later is told to `failed`."""
         self._endpoints[flow[:2]].send(data, flow)
+
+    def sent_by(self, flow: Flow) -> str:
+        """host:port for Via, Record-Route and Contact; the address itself when that socket is closed."""
+        try:
+            return self._endpoints[flow[:2]].sent_by
+        except Unreachable:
+            return str(flow.local)
+
+    def flow_to(self, transport: str, remote: HostPort, name: str | None = None, sent_by: str = "") -> Flow:
+        """The flow by which a request goes to a numeric address. Raises Unreachable.
+
+        Of several sockets that may do, it leaves from the one of `sent_by`, if there is one (RFC 5658 3.2).
+
+        `name` is the domain that led there: over TLS, the server's certificate must be for it, and without a name
+        for the address (RFC 3261 26.3.2.2). A WebSocket is only to be reached while it is connected to us.
+        """
+        if transport == "UDP" and (way := self._ways.get(remote)) is not None:
+            return way
+        return self.new_flow(transport, remote, name, sent_by)
+
+    def response_flow(self, message: Request | Response, flow: Flow) -> Flow:
+        """Where the response to a request goes that came over `flow` (RFC 3261 18.2.2, RFC 3581 section 4).
+
+        `message` is either of them: their top Via is the same.
+        """
+        via = message.via
+        if via.bare and flow[0] == "UDP" and (via.port or 5060) == flow[2][1]:
+            return flow
+        return self.other_flow(message, flow)
+
+    def new_flow(self, transport: str, remote: HostPort, name: str | None = None, sent_by: str = "") -> Flow:
+        raise NotImplementedError
+
+    def other_flow(self, message: Request | Response, flow: Flow) -> Flow:
+        raise NotImplementedError
 
 
 class Transport(Sender):
@@ -80,8 +117,7 @@ class Transport(Sender):
         self._asked: dict[Key, Endpoint] = {}
         self._endpoints = _Endpoints()
         self._choices: dict[tuple[str, bool], list[Endpoint]] = {}
-        self._ways: dict[HostPort, Flow] = {}
-        """The flows by UDP to those that something went to, as far as one socket alone leads there."""
+        self._ways = {}
 
     def give_to(self, receive: Receive, answer: Answer) -> None:
         """What arrives, from now on; `answer` takes the responses to what `receive` failed at."""
@@ -206,16 +242,7 @@ class Transport(Sender):
         """
         return {choice for choice in self._choices if choice[0] not in ("WS", "WSS")}
 
-    def flow_to(self, transport: str, remote: HostPort, name: str | None = None, sent_by: str = "") -> Flow:
-        """The flow by which a request goes to a numeric address. Raises Unreachable.
-
-        Of several sockets that may do, it leaves from the one of `sent_by`, if there is one (RFC 5658 3.2).
-
-        `name` is the domain that led there: over TLS, the server's certificate must be for it, and without a name
-        for the address (RFC 3261 26.3.2.2). A WebSocket is only to be reached while it is connected to us.
-        """
-        if transport == "UDP" and (way := self._ways.get(remote)) is not None:
-            return way
+    def new_flow(self, transport: str, remote: HostPort, name: str | None = None, sent_by: str = "") -> Flow:
         host = numeric(remote.host)
         if host is None or not 0 < remote.port < 65536:
             raise Unreachable(f"{remote} is no address")
@@ -251,14 +278,8 @@ class Transport(Sender):
                 return endpoint
         return next((one for one in choices if not _is_loopback(one.local.host)), choices[0])
 
-    def response_flow(self, message: Request | Response, flow: Flow) -> Flow:
-        """Where the response to a request goes that came over `flow` (RFC 3261 18.2.2, RFC 3581 section 4).
-
-        `message` is either of them: their top Via is the same.
-        """
+    def other_flow(self, message: Request | Response, flow: Flow) -> Flow:
         via = message.via
-        if via.bare and flow[0] == "UDP" and (via.port or 5060) == flow[2][1]:
-            return flow
         if flow.transport != "UDP":
             endpoint = self._endpoints.get(flow[:2])
             if endpoint is None or endpoint.is_open(flow):
@@ -286,13 +307,6 @@ class Transport(Sender):
         """Whether it still leads to whom it led to: its connection is there, for UDP our socket."""
         endpoint = self._endpoints.get(flow[:2])
         return endpoint is not None and endpoint.is_open(flow)
-
-    def sent_by(self, flow: Flow) -> str:
-        """host:port for Via, Record-Route and Contact; the address itself when that socket is closed."""
-        try:
-            return self._endpoints[flow[:2]].sent_by
-        except Unreachable:
-            return str(flow.local)
 
 
 def _certified(transport: str, name: str | None) -> str | None:

@@ -1,9 +1,11 @@
-"""A datagram goes to its socket and comes from it alike with the compiled part and in pure Python."""
+"""A datagram goes to its socket, comes from it and finds its way alike with the compiled part and in pure Python."""
 
 import errno
 import os
+import random
 from collections import Counter
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -95,3 +97,108 @@ def test_a_datagram_comes_the_same_way(
             said.append(type(error).__name__)
         outcomes.append((said, list(endpoint.flows), endpoint.socket.sent))
     assert outcomes[0] == outcomes[1]
+
+
+def outcome(call: Any) -> object:
+    try:
+        return call()
+    except Exception as error:
+        return type(error).__name__, str(error)
+
+
+def ways(modules: SimpleNamespace) -> list[object]:
+    """What a transport with two sockets says of flows and Vias, the usual ones and all others."""
+    host_port, flow = modules.flow.HostPort, modules.flow.Flow
+    here, there, gone = (host_port("192.0.2.1", 5060), host_port("192.0.2.9", 5060), host_port("192.0.2.2", 5060))
+    ours = modules.transport.Sources()
+    transport = modules.transport.Transport.__new__(modules.transport.Transport)
+    transport._endpoints = modules.transport._Endpoints()
+    transport._ways, transport._sources, transport._pool, transport._choices = {}, ours, None, {}
+    for kind in ("UDP", "TCP"):
+        endpoint: Any = SimpleNamespace(local=here, sent_by=f"{kind}.example:5060", is_open=lambda flow: True)
+        endpoint.flow = lambda remote, name, kind=kind: flow(kind, here, remote, 0 if kind == "UDP" else 7)
+        transport._endpoints[kind, here] = endpoint
+        transport._choices[kind, False] = [endpoint]
+    asks, said = transport.flow_to, []
+    for kind in ("UDP", "TCP", "SCTP", "udp", None, 5):
+        for local in (here, gone):
+            for way in (flow(kind, local, there, 0), flow(kind, local, host_port("192.0.2.9", 7), 1)):
+                said.append(outcome(lambda way=way: transport.sent_by(way)))
+                for via in (
+                    "192.0.2.9",
+                    "192.0.2.9:7",
+                    "192.0.2.9:07",
+                    "a.b;rport",
+                    "a;maddr=192.0.2.8",
+                    "a:1;received=b",
+                ):
+                    message = modules.message.Request("OPTIONS", "sip:b", modules.headers.Headers())
+                    message.via = modules.message.Via.parse(f"SIP/2.0/UDP {via}")
+                    said.append(outcome(lambda way=way, message=message: transport.response_flow(message, way)))
+        for remote in (
+            there,
+            there,
+            host_port("192.0.2.9", 0),
+            host_port("b.example", 5060),
+            host_port("2001:db8::1", 1),
+        ):
+            said += [
+                outcome(lambda kind=kind, remote=remote: asks(kind, remote)),
+                outcome(lambda kind=kind, remote=remote: asks(kind, remote, "b.example", "x")),
+                outcome(lambda kind=kind, remote=remote: asks(kind, remote, sent_by="x", name=None)),
+                outcome(lambda kind=kind, remote=remote: asks(kind, remote, None, sent_by="x")),
+            ]
+    return [*said, dict(transport._ways)]
+
+
+def test_it_finds_its_way_alike(both: tuple[SimpleNamespace, SimpleNamespace]) -> None:
+    one, other = (ways(modules) for modules in both)
+    assert one == other
+    assert len({repr(answer) for answer in one}) > 25
+
+
+def test_branches_are_the_same(both: tuple[SimpleNamespace, SimpleNamespace]) -> None:
+    made = []
+    for modules in both:
+        ids = modules.ids.Ids(7, random.Random(1).randbytes)
+        made.append([(ids.branch(), ids.branch("0f"), ids.branch(""), ids.tag(), ids.token()) for _ in range(100)])
+    assert made[0] == made[1]
+    assert len({identifier for five in made[0] for identifier in five}) == 500
+
+
+def test_misuse_of_the_small_ones_brings_nothing_down(both: tuple[SimpleNamespace, SimpleNamespace]) -> None:
+    native: Any = both[0].compiled.native
+
+    class Odd(native.Branches):  # type: ignore[misc]
+        _branch_prefix: Any = "z"
+        _pool: Any = ()
+        _hex: Any = staticmethod(lambda: 5)
+
+    class Sender(native.Sender):  # type: ignore[misc]
+        _endpoints = _ways = None
+
+    pooled = Odd()
+    pooled._pool = [5]
+    message = SimpleNamespace(via=SimpleNamespace(bare=True, port=10**30))
+    for call in (
+        lambda: native.Branches().branch(),
+        lambda: Odd().branch(),
+        lambda: Odd().branch(5),
+        lambda: Odd().branch("a", "b"),
+        lambda: pooled.branch("a"),
+        lambda: native.Sender().sent_by((1, 2)),
+        lambda: native.Sender().sent_by((1,)),
+        lambda: Sender().sent_by((1, 2, 3)),
+        lambda: native.Sender().flow_to("UDP"),
+        lambda: native.Sender().flow_to("UDP", 1),
+        lambda: Sender().flow_to("UDP", 1),
+        lambda: Sender().flow_to("TCP", 1, 2, 3, 4),
+        lambda: Sender().flow_to("TCP", 1, 2, 3, name=4),
+        lambda: Sender().response_flow(None),
+        lambda: Sender().response_flow(None, (1, 2, 3)),
+        lambda: Sender().response_flow(SimpleNamespace(via=None), (1, 2, 3)),
+        lambda: Sender().response_flow(message, ("UDP", 2, (3, 4))),
+        lambda: Sender().response_flow(message, ("TCP", 2, 3)),
+    ):
+        with pytest.raises((TypeError, AttributeError, OverflowError)):
+            call()
