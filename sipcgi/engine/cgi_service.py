@@ -22,13 +22,15 @@ from sipcgi.hosts.base import Invocation, Outcome, Run, ScriptHost
 from sipcgi.hosts.directory import ScriptDirectory, Startup
 from sipcgi.hosts.kits import with_kits
 from sipcgi.profile import FASTCGI, OFF
-from sipcgi.service import Action, Edits, Event, Originate, Pending, Reply, RequestReceived, WakeAfter
+from sipcgi.service import Action, Edits, Event, Originate, Pending, Relay, Reply, RequestReceived, WakeAfter
 
 if TYPE_CHECKING:
     from sipcgi.engine.context import RequestContext
     from sipcgi.engine.core import Core
 
 SOFTWARE = f"sipcgi/{__version__}"
+MOST_TARGETS = 200
+"""Of one request. A script that is called again when one fails, and only ever names another, would go on for ever."""
 _RESIDENT = Startup("", "", [])
 """Of a program that runs already."""
 
@@ -275,6 +277,9 @@ class CgiService:
             return exec_output(outcome.stdout, route.max_messages)
         most, originate = route.max_messages, route.originate
         output = read_output(outcome.stdout, turn.event, context.request, context.answers, most, originate)
+        if len(context.record.targets) >= MOST_TARGETS and any(type(action) is Relay for action in output.actions):
+            hint = "count them in a cookie, or by SIPCGI_RUN, and print nothing to give up"
+            raise ScriptError(f"more than {MOST_TARGETS} targets for one request", hint=hint)
         if originate:
             for action in output.actions:
                 if type(action) is Originate:

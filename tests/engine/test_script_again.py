@@ -402,3 +402,14 @@ def test_a_redirection_is_an_answer_like_any_other(world: World) -> None:
     world.run(1.0)
     assert call.final.status == 302
     assert call.final.headers.get("contact") == "<sip:carol@192.0.2.30>"
+
+
+def test_a_script_that_never_gives_up(world: World) -> None:
+    """Each target fails at once, and each failure brings the next one: the best response goes back in the end."""
+    alice = world.phone("alice")
+    world.script("default", *300 * ["CGI-PROXY-REQUEST sip:bob@192.0.2.20;transport=sctp SIP/2.0\n\n" + AGAIN])
+    call = alice.calls_up("sip:bob@example.com")
+    world.run(1.0)
+    assert len(world.runs) == 201
+    assert call.statuses == [500]  # for a 503 of our own
+    assert "more than 200 targets for one request" in world.lines("script")[0]
