@@ -170,6 +170,10 @@ PyObject *native_attend(PyObject *module, PyObject *const *arguments, Py_ssize_t
     do
         order = turn(&self, endless ? -1 : patience < 1 ? 1 : patience < 1e6 ? (int)patience : 1000000);
     while (endless && order == Py_None && self.death == NULL);
+    if (order == NULL && self.death != NULL && PyErr_ExceptionMatches(PyExc_OSError)) {
+        PyErr_Clear(); /* the server is gone, which whoever reports that death finds again: its number is free already */
+        order = Py_NewRef(Py_None);
+    }
     if (order != NULL)
         return Py_BuildValue("(NN)", order, self.death != NULL ? self.death : Py_NewRef(Py_None));
     Py_XDECREF(self.death);

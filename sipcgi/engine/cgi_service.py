@@ -317,6 +317,8 @@ class CgiService:
         if route.on_error == "default":
             return turn.before
         session.route = replace(route, script=route.on_error, hosting=route.hosting.of_files)
+        if session is not self.first and not session.run:  # it could not start: what runs in its place is named, too
+            self.context.record.script += f",{route.on_error}"
         return self.take(Turn(self, turn.event, session, (), turn.before, substitute=True))
 
 

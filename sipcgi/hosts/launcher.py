@@ -241,14 +241,14 @@ def attend(
     """
     ready = select.select([server.fileno(), deaths], [], [], patience)[0]
     order = death = None
-    if deaths in ready:
-        os.read(deaths, DEATH)
-        death = reaped()
     if server.fileno() in ready:
         record, control, _, _ = server.recvmsg(
             wire.ORDER.size + wire.MAX_RECORD, CONTROL_SPACE, socket.MSG_CMSG_CLOEXEC
         )
         order = record, list(memoryview(control[0][2]).cast("i")) if control else []
+    if deaths in ready:  # after what raises when the server is gone: whoever is reaped is heard of
+        os.read(deaths, DEATH)
+        death = reaped()
     return order, death
 
 

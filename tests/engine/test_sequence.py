@@ -102,6 +102,23 @@ def test_a_failure_ends_the_sequence(world: World, on_error: str, statuses: list
     assert call.statuses == statuses
 
 
+@pytest.mark.parametrize(
+    ("forward", "names"), [("gone.pl", "screen.pl,gone.pl,spare.pl"), ("bad.pl", "screen.pl,bad.pl")]
+)
+def test_the_access_line_names_what_runs_in_the_place_of_one_that_could_not_start(
+    world: World, forward: str, names: str
+) -> None:
+    alice = world.phone("alice")
+    world.routes(Route("screen.pl", then=(forward,), on_error="spare.pl"))
+    world.script("screen.pl", "")
+    world.script("bad.pl", Outcome(status=1))
+    world.script("spare.pl", "SIP/2.0 486 Busy Here\n\n")
+    alice.calls_up("sip:bob@example.com")
+    world.run(1.0)
+    [line] = world.lines("access")
+    assert f" script={names} " in line
+
+
 def test_a_failure_further_on_leaves_those_before_it_alone(world: World) -> None:
     alice, bob = world.phone("alice"), world.phone("bob")
     world.registers(bob)

@@ -8,6 +8,8 @@ import resource
 import select
 import signal
 import socket
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -226,6 +228,33 @@ def test_it_ends_with_its_server(both: list[Talk], tmp_path: Path) -> None:
         os.close(reading)
         talk.link.bury()
         talk.__init__()  # type: ignore[misc]
+
+
+UNREAD = """
+import os, select, signal, socket
+from sipcgi.hosts.launcher import attend, open_deaths
+signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD})
+deaths = open_deaths()
+ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+ours.send(b"a report")
+child = os.posix_spawn("/bin/true", ["true"], {})
+select.select([deaths], [], [])
+theirs.close()
+try:
+    order, death = attend(ours, deaths, 0, {}, None)
+except ConnectionResetError:
+    death = os.waitpid(child, os.WNOHANG)
+assert death is not None and death[0] == child
+"""
+
+
+@pytest.mark.parametrize("pure", ["", "1"])
+def test_a_death_is_heard_of_when_the_server_goes_at_the_same_time(monkeypatch: pytest.MonkeyPatch, pure: str) -> None:
+    """Who has not read all gives an error to the other end. One that was reaped has no number any more: to signal it
+    would end the launcher before it has ended all others, or hit a stranger."""
+    monkeypatch.setenv("SIPCGI_PURE", pure)
+    done = subprocess.run([sys.executable, "-c", UNREAD], capture_output=True, text=True, timeout=20, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_nothing_crashes_it(missing: Callable[[str], None]) -> None:
