@@ -1,5 +1,4 @@
-/* The access line of a transaction in its usual form (logs.py): all of it in ASCII, and no value so long that it is cut.
-   And its record, when the request came (engine/upstream.py). */
+/* The access line of a transaction in its usual form (logs.py): all of it in ASCII, and no value so long that it is cut. */
 
 #include "native.h"
 #include <math.h>
@@ -160,52 +159,4 @@ PyObject *native_line_of(PyObject *module, PyObject *entry)
     if (plain && put(&line, "\n"))
         return ascii((Span){octets, line.at});
     return PyErr_Occurred() ? NULL : PyObject_CallMethodNoArgs(entry, state->line);
-}
-
-static PyObject *field_of(State *state, PyObject *headers, PyObject *name)
-{
-    PyObject *value = PyObject_CallMethodOneArg(headers, state->get, name);
-    if (value == Py_None)
-        Py_SETREF(value, Py_NewRef(state->nothing));
-    return value;
-}
-
-/* As HostPort says it, whose own way is for IPv6. */
-static PyObject *source_of(State *state, PyObject *remote)
-{
-    char octets[64];
-    Line line = {octets, octets + sizeof(octets) - 1};
-    if (remote == Py_None)
-        return Py_NewRef(state->nothing);
-    Span host = {NULL, NULL};
-    if (PyTuple_Check(remote) && PyTuple_GET_SIZE(remote) == 2)
-        host = span_of(PyTuple_GET_ITEM(remote, 0));
-    if (host.start != NULL && LENGTH(host) > 0 && LENGTH(host) < 40 && memchr(host.start, ':', (size_t)LENGTH(host)) == NULL) {
-        memcpy(octets, host.start, (size_t)LENGTH(host));
-        line.at += LENGTH(host);
-        *line.at++ = ':';
-        if (put_number(&line, PyTuple_GET_ITEM(remote, 1)))
-            return ascii((Span){octets, line.at});
-    }
-    return PyErr_Occurred() ? NULL : PyObject_Str(remote);
-}
-
-PyObject *native_record_of(PyObject *module, PyObject *const *arguments, Py_ssize_t count)
-{
-    if (count != 3) {
-        PyErr_SetString(PyExc_TypeError, "a record is of a class, a request and where it came from");
-        return NULL;
-    }
-    State *state = PyModule_GetState(module);
-    PyObject *request = arguments[1], *headers = PyObject_GetAttr(request, state->headers), *values[6] = {NULL}, *made = NULL;
-    if (headers != NULL && (values[0] = PyObject_GetAttr(request, state->method)) != NULL &&
-        (values[1] = field_of(state, headers, state->field[FROM])) != NULL &&
-        (values[2] = field_of(state, headers, state->field[TO])) != NULL &&
-        (values[3] = PyObject_GetAttr(request, state->uri)) != NULL && (values[4] = source_of(state, arguments[2])) != NULL &&
-        (values[5] = field_of(state, headers, state->field[CALL_ID])) != NULL)
-        made = PyObject_Vectorcall(arguments[0], values, 6, NULL);
-    for (int at = 0; at < 6; at++)
-        Py_XDECREF(values[at]);
-    Py_XDECREF(headers);
-    return made;
 }

@@ -165,7 +165,6 @@ static PyMethodDef functions[] = {
     FUNCTION(hear, "A record of reports, or how one run has ended plainly."),
     FUNCTION(attend, "The loop of the launcher: an order that is not plain, and the ends of runs that are not."),
     FUNCTION(plain_way_back, "The fields of a response on its way upstream, None when it is not plain."),
-    FUNCTION(record_of, "What can be said of a transaction at its beginning."),
     FUNCTION(quick, "Has calls of a class answered here."),
     {"plain_server_key", native_plain_server_key, METH_O, "The key of a server transaction, None for a client of RFC 2543."},
     {"line_of", native_line_of, METH_O, "An entry of the log as its line."},

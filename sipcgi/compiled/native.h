@@ -23,7 +23,7 @@
     _(names) _(lines) _(from_) _(to) _(maddr) _(bare) _(start_line) _(make) _(most) \
     _(target) _(routes) _(remove) _(copy) _(update) _(hexdigest) _(contacts) _(ob) _(token_key) _(dialog) \
     _(source) _(route) _(script) _(runs) _(script_seconds) _(script_cpu) _(script_peak_kib) _(actions) _(targets) \
-    _(to_100) _(to_180) _(to_final) _(logged) _(line) _(__recipe__) _(get) \
+    _(to_100) _(to_180) _(to_final) _(logged) _(line) _(__recipe__) \
     _(directory) _(argv) _(environment) _(given) _(resident) _(profile) _(isolation) \
     _(number) _(told) _(watched) _(stderr_lines) _(max_output) \
     _(add) _(arrived) _(awaited) _(clients) _(datagram) _(discard) _(inputs) _(invite_client) _(invite_server) \
@@ -185,7 +185,6 @@ extern PyType_Spec octets_spec, remembered_spec;
 PyObject *server_key(State *state, PyObject *request);
 PyObject *native_plain_server_key(PyObject *module, PyObject *request);
 PyObject *native_line_of(PyObject *module, PyObject *entry);
-PyObject *native_record_of(PyObject *module, PyObject *const *arguments, Py_ssize_t count);
 PyObject *native_quick(PyObject *module, PyObject *const *arguments, Py_ssize_t count);
 
 #endif

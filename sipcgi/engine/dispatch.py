@@ -130,7 +130,7 @@ class Dispatch:
     ) -> None:
         """For somebody else: without a script it goes where its URI says."""
         core = self.core
-        record = access_record(request, flow.remote)
+        record = access_record(request, str(flow.remote), request.call_id)
         record.route = "dialog" if own.in_dialog else "default"
         target = core.locations.elsewhere(request, not own.in_dialog, own.flow)
         record.actions.append("proxy")
@@ -155,7 +155,7 @@ class Dispatch:
     ) -> None:
         """What the server decides about, by the script of the choice or by default."""
         core = self.core
-        record = access_record(request, flow.remote)
+        record = access_record(request, str(flow.remote), request.call_id)
         server.user = context = RequestContext(core, server, request, flow, record, own)
         if outer is not None:
             context.is_inside(outer)
@@ -219,7 +219,7 @@ class Dispatch:
         self.start(request, flow, server, Choice(route, "generated"), InCalledDialog(leg), NOTHING, leg=leg)
 
     def refuse(self, request: Request, flow: Flow, server: ServerTransaction, refusal: Refused) -> None:
-        record = access_record(request, flow.remote)
+        record = access_record(request, str(flow.remote), request.headers.get("call-id") or "")
         record.route, record.status, record.to_final = "-", refusal.status, 0.0
         server.respond(
             build.response(request, refusal.status, refusal.reason, to_tag=server.tag(), headers=refusal.headers)

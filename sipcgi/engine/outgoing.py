@@ -82,7 +82,7 @@ class Outgoing:
     def send(self) -> None:
         """Starts it; whatever fails is a local response."""
         request = self.request
-        record = access_record(request, None)
+        record = access_record(request, "", request.call_id)
         record.route, record.script = "generated", self.script
         self.context = RequestContext(self.core, self, request, NOWHERE, record, self.own)
         self.context.begin(self, self)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
-from sipcgi.compiled import compiled
-from sipcgi.flow import Flow, HostPort
+from sipcgi.flow import Flow
 from sipcgi.logs import AccessRecord
 from sipcgi.proxy.breadth import Breadth
 from sipcgi.proxy.loop import loop_hash
@@ -163,15 +161,10 @@ class Upstream:
             self.core.log.access(self.record)
 
 
-@compiled
-def record_of(kind: type[AccessRecord], request: Request, remote: HostPort | None) -> AccessRecord:
-    """What can be said of a transaction at its beginning. `remote`: where the request came from; None: from us."""
+def access_record(request: Request, source: str, call_id: str) -> AccessRecord:
+    """What can be said of a transaction at its beginning."""
     get = request.headers.get
-    source = "" if remote is None else str(remote)
-    return kind(request.method, get("from") or "", get("to") or "", request.uri, source, get("call-id") or "")
-
-
-access_record = partial(record_of, AccessRecord)
+    return AccessRecord(request.method, get("from") or "", get("to") or "", request.uri, source, call_id)
 
 
 def framed(response: Response, flow: Flow) -> Response:

@@ -317,7 +317,6 @@ def test_without_memory_an_error_is_all_that_happens(both: tuple[SimpleNamespace
         peer.fails = lambda: None  # type: ignore[method-assign]
         octets = [peer.octets("INVITE sip:b@192.0.2.9 SIP/2.0", "INVITE") for _ in range(3)]
         flow = both[0].flow.Flow("UDP", both[0].flow.HostPort("192.0.2.1", 1), both[0].flow.HostPort("192.0.2.9", 2))
-        gc.disable()  # what other tests left is not to be collected without memory
         memory.set_nomemory(allocation, allocation + 1)
         try:
             for one in octets:
@@ -326,6 +325,5 @@ def test_without_memory_an_error_is_all_that_happens(both: tuple[SimpleNamespace
             failed += 1
         finally:
             memory.remove_mem_hooks()
-            gc.enable()
         peer.intake.plain(octets[0], flow)
     assert failed > 10
