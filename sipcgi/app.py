@@ -56,6 +56,8 @@ DRAIN = 32.0
 """Seconds that requests without a final response get when the server is told to stop."""
 DRAIN_LOOK = 0.05
 LOG_INTERVAL = 0.25
+STANDARD_ERROR = 2
+NEWLINE = b"\n"[0]
 SWITCH = 0.001
 """Seconds after which the loop, or a thread that writes, asks the other for the interpreter: not the usual 5 ms."""
 SWEEP_INTERVAL = 1.0
@@ -84,6 +86,7 @@ class Server:
         self.report: list[str] = []
         """What was said last of the configuration that holds."""
         self.log = Log(time.time)
+        self.output = Output(STANDARD_ERROR)
         self.clock = Clock(self.log.crash, time.perf_counter)
         self.descriptors = RunWatch(self.clock.timers)
         self.store = MemoryStore()
@@ -284,13 +287,14 @@ class Server:
             filled = trio.Event()
             self.log.filled = filled.set
             while lines := self.log.take():
-                await trio.to_thread.run_sync(write, lines)
+                await trio.to_thread.run_sync(self.output.write, lines)
+                self.output.tell_of_losses(self.log)
             await filled.wait()
             await trio.sleep(LOG_INTERVAL)
 
     def flush(self) -> None:
         while lines := self.log.take():
-            write(lines)
+            self.output.write(lines)
 
 
 def configure(domains: Domains, configuration: Configuration) -> None:
@@ -299,9 +303,31 @@ def configure(domains: Domains, configuration: Configuration) -> None:
     domains.configure(settings, configuration.of_domain(), configuration.aliases)
 
 
-def write(lines: bytes) -> None:
-    try:
-        sys.stderr.buffer.write(lines)
-        sys.stderr.buffer.flush()
-    except OSError:  # nobody reads it any more
-        pass
+class Output:
+    """Where the log goes. Lines that it does not take, when the disk is full or nobody reads any more, are counted, and
+    one that it has taken in part is ended before the next."""
+
+    def __init__(self, descriptor: int) -> None:
+        self.descriptor = descriptor
+        self.lost = 0
+        self.why = ""
+        """Empty when the last lines were taken."""
+        self.torn = False
+
+    def write(self, lines: bytes) -> None:
+        rest = b"\n" + lines if self.torn else lines
+        self.why = ""
+        try:
+            while rest:
+                written = os.write(self.descriptor, rest)
+                self.torn = rest[written - 1] != NEWLINE
+                rest = rest[written:]
+        except OSError as error:
+            self.lost += rest.count(b"\n")
+            self.why = error.strerror or ""
+
+    def tell_of_losses(self, log: Log) -> None:
+        """As soon as something is taken again."""
+        if self.lost and not self.why:
+            log.warning(f"{self.lost} log lines were lost: they could not be written")
+            self.lost = 0

@@ -2,7 +2,19 @@
 
 import os
 import signal
+import sys
 from collections.abc import Sequence
+
+
+def open_standard_streams() -> None:
+    """Where whoever started us has closed one, the next file would take its number, and get what we print."""
+    for number in (0, 1, 2):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free
+    sys.stdout = sys.stdout or os.fdopen(1, "w", closefd=False)
+    sys.stderr = sys.stderr or os.fdopen(2, "w", closefd=False)
 
 
 def serves(arguments: Sequence[str]) -> bool:

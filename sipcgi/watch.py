@@ -10,6 +10,8 @@ from select import EPOLLIN, epoll
 from time import perf_counter
 from typing import TypeAlias
 
+from sipcgi.compiled import compiled
+
 SLICE = 0.002  # seconds of work in one go, then the other tasks of the server have their turn
 EVENTS = 64
 
@@ -17,14 +19,32 @@ Handler: TypeAlias = Callable[[int, float], None]
 """Gets the events (select.EPOLLIN...) and the time (perf_counter) at which others should have their turn."""
 
 
-class Watch:
+@compiled
+class Handling:
+    """What was found to the handler of its descriptor."""
+
+    _handlers: dict[int, Handler]
+
+    def handle(self, found: list[tuple[int, int]]) -> None:
+        """Of what `poll` found, as much as fits into a moment: what is left is reported again."""
+        if len(found) == 1:
+            descriptor, events = found[0]
+            self._handlers[descriptor](events, perf_counter() + SLICE)
+        else:
+            self.handle_several(found)
+
+    def handle_several(self, found: list[tuple[int, int]]) -> None:
+        raise NotImplementedError
+
+
+class Watch(Handling):
     """An epoll with a handler for each descriptor. What a handler leaves unread is reported again."""
 
     def __init__(self) -> None:
         self._epoll = epoll()
         self.poll = self._epoll.poll
         """`poll(patience, EVENTS)`: what `handle` is to handle."""
-        self._handlers: dict[int, Handler] = {}
+        self._handlers = {}
         self._first = 0
         """The place among what `poll` finds of the one that comes first: the next one, after the time was up."""
 
@@ -45,13 +65,8 @@ class Watch:
         if found := self.poll(patience, EVENTS):
             self.handle(found)
 
-    def handle(self, found: list[tuple[int, int]]) -> None:
-        """Of what `poll` found, as much as fits into a moment: what is left is reported again."""
+    def handle_several(self, found: list[tuple[int, int]]) -> None:
         until = perf_counter() + SLICE
-        if len(found) == 1:
-            descriptor, events = found[0]
-            self._handlers[descriptor](events, until)
-            return
         first = self._first
         if first:  # epoll finds them in the same order again, and who took all of the time may do so again
             first %= len(found)

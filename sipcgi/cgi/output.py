@@ -149,10 +149,10 @@ def check_output(output: Output, event: Event, initial: Request, answers: Mappin
 def exit_error(status: int, output: bytes, spoke: bool) -> ScriptError:
     """The error of a script that ended with an exit status other than 0; `spoke`: on standard error, too."""
     hint = {126: "a command in it is not executable", 127: "a command in it was not found"}.get(status, "")
+    why = "why it failed may be in its stderr lines above" if spoke else "it said nothing on standard error"
     if status == 1 and not output:
-        hint = "end a shell script with exit 0"
+        hint = f"{why}; end a shell script with exit 0" if spoke else "end a shell script with exit 0"
     elif not hint:
-        why = "why it failed may be in its stderr lines above" if spoke else "it said nothing on standard error"
         hint = f"what it printed counts only with exit status 0; {why}"
     return ScriptError(f"exit status {status}", hint=hint)
 

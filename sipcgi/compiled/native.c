@@ -62,6 +62,7 @@ static int execute(PyObject *module)
         return -1;
     if ((state->heappush = imported("heapq", "heappush")) == NULL ||
         (state->heappop = imported("heapq", "heappop")) == NULL ||
+        (state->perf_counter = imported("time", "perf_counter")) == NULL ||
         (state->unreachable = imported("sipcgi.errors", "Unreachable")) == NULL ||
         add_type(module, &fields_spec, NULL, &state->fields) < 0 || add_type(module, &lazy_spec, NULL, NULL) < 0 ||
         add_type(module, &plaincase_spec, NULL, NULL) < 0 ||
@@ -74,6 +75,7 @@ static int execute(PyObject *module)
         add_type(module, &server_side_spec, state->side, NULL) < 0 || add_type(module, &by_peer_spec, NULL, NULL) < 0 ||
         add_type(module, &matching_spec, NULL, NULL) < 0 || add_type(module, &arrivals_spec, NULL, NULL) < 0 ||
         add_type(module, &sender_spec, NULL, NULL) < 0 || add_type(module, &datagrams_spec, NULL, NULL) < 0 ||
+        add_type(module, &waiting_spec, NULL, NULL) < 0 || add_type(module, &handling_spec, NULL, NULL) < 0 ||
         (state->starter = (PyTypeObject *)PyType_FromModuleAndSpec(module, &starter_spec, NULL)) == NULL)
         return -1;
     return PyModule_AddStringConstant(module, "SOURCES", SOURCES);
@@ -85,6 +87,7 @@ static int traverse(PyObject *module, visitproc visit, void *arg)
     Py_VISIT(state->heappush);
     Py_VISIT(state->heappop);
     Py_VISIT(state->unreachable);
+    Py_VISIT(state->perf_counter);
     Py_VISIT(state->fields);
     Py_VISIT(state->timer);
     Py_VISIT(state->deadlines);
@@ -120,6 +123,7 @@ static int clear(PyObject *module)
     Py_CLEAR(state->heappush);
     Py_CLEAR(state->heappop);
     Py_CLEAR(state->unreachable);
+    Py_CLEAR(state->perf_counter);
     Py_CLEAR(state->fields);
     Py_CLEAR(state->timer);
     Py_CLEAR(state->deadlines);

@@ -28,7 +28,8 @@
     _(number) _(told) _(watched) _(stderr_lines) _(max_output) \
     _(add) _(arrived) _(awaited) _(clients) _(datagram) _(discard) _(inputs) _(invite_client) _(invite_server) \
     _(kinds) _(message) _(noninvite_client) _(noninvite_server) _(flow) _(not_sent) _(peers) _(raised) _(receive) \
-    _(responded) _(response) _(send) _(sendto) _(sent_bys) _(servers) _(socket) _(stream) _(_endpoints)
+    _(responded) _(response) _(send) _(sendto) _(sent_bys) _(servers) _(socket) _(stream) _(_endpoints) \
+    _(handle) _(handle_several) _(next_deadline) _(now) _(poll) _(_handlers)
 
 enum { VIA, FROM, TO, CALL_ID, CSEQ, MAX_FORWARDS, CONTENT_LENGTH, FIELDS };
 
@@ -46,7 +47,7 @@ typedef struct {
     PyObject *method_word[METHODS];
     PyObject *transport_word[TRANSPORTS];
     PyObject *empty;                    /* () */
-    PyObject *heappush, *heappop, *unreachable;
+    PyObject *heappush, *heappop, *unreachable, *perf_counter;
     time_t second;                      /* of the latest access line, and how it begins */
     char stamp[32];
     PyTypeObject *fields, *timer, *deadlines, *walker, *starter, *side;
@@ -169,6 +170,7 @@ typedef struct {
     double interval;
 } Walker;
 
+int stop(PyObject **timer);
 PyObject *begin(Walker *walker, PyObject *arrow);
 PyObject *step(Walker *walker, PyObject *input, PyObject *message);
 int walker_traverse(Walker *self, visitproc visit, void *arg);
@@ -179,6 +181,9 @@ extern PyType_Spec side_spec, client_side_spec, server_side_spec, by_peer_spec, 
     datagrams_spec;
 PyObject *caught(PyObject *kind);
 PyObject *method(PyObject *name, PyObject *object, PyObject *one, PyObject *other);
+
+/* waiting.c */
+extern PyType_Spec waiting_spec, handling_spec;
 
 /* octets.c, remembered.c, key.c, accessline.c, quick.c */
 extern PyType_Spec octets_spec, remembered_spec;

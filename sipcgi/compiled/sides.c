@@ -29,10 +29,19 @@ static int is_over_udp(State *state, PyObject *flow)
 /* Whether all that is used here is there: Python may delete what it likes. */
 static int is_whole(Side *self)
 {
-    if (self->flow != NULL && self->key != NULL && self->last != NULL && self->layer != NULL && self->user != NULL)
+    if (self->flow != NULL && self->key != NULL && self->last != NULL && self->layer != NULL && self->request != NULL &&
+        self->user != NULL)
         return 1;
     PyErr_SetString(PyExc_AttributeError, "used before __init__");
     return 0;
+}
+
+/* An attribute of the layer, whatever it does to get it. */
+static PyObject *of_layer(Side *self, PyObject *name)
+{
+    PyObject *layer = is_whole(self) ? Py_NewRef(self->layer) : NULL, *found = layer == NULL ? NULL : PyObject_GetAttr(layer, name);
+    Py_XDECREF(layer);
+    return found;
 }
 
 static PyObject *stepped(State *state, Side *self, int which, PyObject *message)
@@ -49,17 +58,19 @@ static PyObject *stepped(State *state, Side *self, int which, PyObject *message)
 /* Into one of the tables of the layer, which is an attribute of it. */
 static int enter(Side *self, PyObject *name)
 {
-    PyObject *table = PyObject_GetAttr(self->layer, name);
-    int failed = table == NULL ? -1 : PyObject_SetItem(table, self->key, (PyObject *)self);
+    PyObject *table = of_layer(self, name), *key = table == NULL || !is_whole(self) ? NULL : Py_NewRef(self->key);
+    int failed = key == NULL ? -1 : PyObject_SetItem(table, key, (PyObject *)self);
     Py_XDECREF(table);
+    Py_XDECREF(key);
     return failed == 0;
 }
 
 /* The arrow of its kind into the first state. */
 static int began(State *state, Side *self, PyObject *invite, PyObject *other)
 {
-    PyObject *kinds = PyObject_GetAttr(self->layer, is_over_udp(state, self->flow) ? state->datagram : state->stream);
-    PyObject *word = kinds == NULL ? NULL : PyObject_GetAttr(self->request, state->method), *done = NULL;
+    PyObject *flow = self->flow, *done = NULL;
+    PyObject *kinds = of_layer(self, flow != NULL && is_over_udp(state, flow) ? state->datagram : state->stream);
+    PyObject *word = kinds == NULL || !is_whole(self) ? NULL : PyObject_GetAttr(self->request, state->method);
     PyObject *arrow = word == NULL ? NULL : PyObject_GetAttr(kinds, same_text(word, state->method_word[0]) ? invite : other);
     if (arrow != NULL)
         done = begin((Walker *)self, arrow);
@@ -99,7 +110,7 @@ static int client_init(Client *self, PyObject *arguments, PyObject *keywords)
     fill(side, GIVEN(0), GIVEN(1), GIVEN(2), GIVEN(3), GIVEN(4), GIVEN(5));
     Py_XSETREF(self->domain, Py_NewRef(GIVEN(6)));
     self->answered = 0;
-    PyObject *awaited = enter(side, state->clients) ? PyObject_GetAttr(side->layer, state->awaited) : NULL;
+    PyObject *awaited = enter(side, state->clients) ? of_layer(side, state->awaited) : NULL;
     PyObject *done = awaited == NULL ? NULL : method(state->add, awaited, (PyObject *)self, NULL);
     Py_XDECREF(awaited);
     Py_XDECREF(done);
@@ -130,7 +141,7 @@ static long status_of(State *state, PyObject *response)
 
 static PyObject *sent(State *state, Side *self, PyObject *octets, PyObject *flow)
 {
-    PyObject *transport = PyObject_GetAttr(self->layer, state->transport), *error;
+    PyObject *transport = of_layer(self, state->transport), *error;
     PyObject *done = transport == NULL ? NULL : method(state->send, transport, octets, flow);
     Py_XDECREF(transport);
     if (done == NULL && (error = caught(state->unreachable)) != NULL) {
@@ -141,6 +152,32 @@ static PyObject *sent(State *state, Side *self, PyObject *octets, PyObject *flow
             Py_RETURN_FALSE;
     }
     return done;
+}
+
+/* Out of a table of the layer; out of `responded` only if it is the last one of its flow. */
+static int leave(Side *self, PyObject *name, PyObject *key, int only_own)
+{
+    PyObject *table = of_layer(self, name), *found = NULL;
+    int failed = table == NULL;
+    Py_INCREF(key);
+    if (table != NULL && PyDict_Check(table))
+        found = PyDict_GetItemWithError(table, key);
+    if (found != NULL && (found == (PyObject *)self || !only_own))
+        failed = PyDict_DelItem(table, key) < 0;
+    Py_XDECREF(table);
+    Py_DECREF(key);
+    return !failed && !PyErr_Occurred();
+}
+
+/* It has its final response, or will have none. */
+static int answered(State *state, Client *self)
+{
+    self->answered = 1;
+    PyObject *awaited = of_layer(&self->side, state->awaited);
+    PyObject *done = awaited == NULL ? NULL : method(state->discard, awaited, (PyObject *)self, NULL);
+    Py_XDECREF(awaited);
+    Py_XDECREF(done);
+    return done != NULL;
 }
 
 static PyObject *client_received(Client *self, PyObject *const *arguments, Py_ssize_t count)
@@ -155,12 +192,7 @@ static PyObject *client_received(Client *self, PyObject *const *arguments, Py_ss
     if (status < 200)
         return stepped(state, &self->side, RESPONSE_1XX, arguments[0]);
     if (!self->answered) {
-        self->answered = 1;
-        PyObject *awaited = PyObject_GetAttr(self->side.layer, state->awaited);
-        PyObject *done = awaited == NULL ? NULL : method(state->discard, awaited, (PyObject *)self, NULL);
-        PyObject *nothing = done == NULL ? NULL : PyBytes_FromStringAndSize(NULL, 0);
-        Py_XDECREF(awaited);
-        Py_XDECREF(done);
+        PyObject *nothing = answered(state, self) ? PyBytes_FromStringAndSize(NULL, 0) : NULL;
         if (nothing == NULL)
             return NULL;
         Py_XSETREF(self->side.last, nothing); /* it is never sent again */
@@ -204,6 +236,20 @@ static PyObject *client_hand_over(Client *self, PyObject *message)
     return done;
 }
 
+static PyObject *client_end(Client *self, PyObject *Py_UNUSED(message))
+{
+    State *state = state_of((PyObject *)self);
+    Side *side = &self->side;
+    if (state == NULL || !is_whole(side) || !stop(&side->walker.resend) || !stop(&side->walker.timeout))
+        return NULL;
+    Py_XSETREF(side->request, Py_NewRef(Py_None));
+    if (!self->answered && !answered(state, self))
+        return NULL;
+    if (!is_whole(side) || !leave(side, state->clients, side->key, 0))
+        return NULL;
+    Py_RETURN_NONE;
+}
+
 static PyObject *server_received(Server *self, PyObject *request)
 {
     State *state = state_of((PyObject *)self);
@@ -231,12 +277,13 @@ static PyObject *server_respond(Server *self, PyObject *response)
 /* Of a response over UDP an error comes later; to one that has ended it would be of no use. */
 static int note(State *state, Side *self, PyObject *flow)
 {
-    PyObject *servers = PyObject_GetAttr(self->layer, state->servers), *responded = NULL;
-    PyObject *found = servers == NULL || !PyDict_Check(servers) ? NULL : PyDict_GetItemWithError(servers, self->key);
-    if (found == (PyObject *)self && (responded = PyObject_GetAttr(self->layer, state->responded)) != NULL)
+    PyObject *servers = of_layer(self, state->servers), *responded = NULL, *key = Py_XNewRef(self->key);
+    PyObject *found = servers == NULL || key == NULL || !PyDict_Check(servers) ? NULL : PyDict_GetItemWithError(servers, key);
+    if (found == (PyObject *)self && (responded = of_layer(self, state->responded)) != NULL)
         PyObject_SetItem(responded, flow, found);
     Py_XDECREF(servers);
     Py_XDECREF(responded);
+    Py_XDECREF(key);
     return !PyErr_Occurred();
 }
 
@@ -263,6 +310,16 @@ static PyObject *server_send(Server *self, PyObject *message)
     PyObject *done = server_transmit(self, octets);
     Py_DECREF(octets);
     return done;
+}
+
+static PyObject *server_end(Server *self, PyObject *Py_UNUSED(message))
+{
+    State *state = state_of((PyObject *)self);
+    Side *side = &self->side;
+    if (state == NULL || !is_whole(side) || !stop(&side->walker.resend) || !stop(&side->walker.timeout) || !is_whole(side) ||
+        !leave(side, state->servers, side->key, 0) || !is_whole(side) || !leave(side, state->responded, side->flow, 1))
+        return NULL;
+    Py_RETURN_NONE;
 }
 
 static int side_traverse(Side *self, visitproc visit, void *arg)
@@ -342,6 +399,7 @@ static PyMethodDef client_methods[] = {
     {"received", (PyCFunction)(void (*)(void))client_received, METH_FASTCALL, "A response of the peer."},
     {"send", (PyCFunction)client_send, METH_O, "What is in `last`."},
     {"hand_over", (PyCFunction)client_hand_over, METH_O, "A response, to the user."},
+    {"end", (PyCFunction)client_end, METH_O, "It leaves the tables of its layer."},
     {NULL},
 };
 
@@ -350,6 +408,7 @@ static PyMethodDef server_methods[] = {
     {"respond", (PyCFunction)server_respond, METH_O, "Sends a response of the user."},
     {"send", (PyCFunction)server_send, METH_O, "A response, which is kept."},
     {"transmit", (PyCFunction)server_transmit, METH_O, "The octets of a response."},
+    {"end", (PyCFunction)server_end, METH_O, "It leaves the table of its layer."},
     {NULL},
 };
 

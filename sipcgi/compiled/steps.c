@@ -9,7 +9,7 @@ typedef struct {
     int resends;
 } Starter;
 
-static int stop(PyObject **timer)
+int stop(PyObject **timer)
 {
     if (*timer == NULL || *timer == Py_None)
         return 1;

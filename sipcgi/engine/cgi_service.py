@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -14,6 +14,7 @@ from sipcgi.cgi.metavars import Occasion, TooLarge, environment
 from sipcgi.cgi.output import Output, exit_error, read_output, signal_error
 from sipcgi.cgi.routes import EXEC, Route
 from sipcgi.cgi.session import Session
+from sipcgi.compiled.quick import quick
 from sipcgi.engine.hearing import deaf
 from sipcgi.engine.passage import handed_over
 from sipcgi.errors import ScriptError
@@ -98,26 +99,26 @@ class Scripts:
         return terms
 
 
+@quick
+@dataclass(slots=True, eq=False)
 class Turn(Pending):
     """The turn of one script at an event: its run, and the decision that comes of it."""
 
+    service: CgiService
+    event: Event
+    session: Session
+    later: Sequence[Session] = ()
+    """The scripts that get the event if this one takes no action."""
     before: Sequence[Action] = ()
     """The timers and requests that the scripts before it asked for, which took none."""
-    substitute = False
+    substitute: bool = False
     """Whether this is the run of an on_error script."""
-    spoke = False
+    spoke: bool = False
     """Whether the script printed something on standard error."""
-
-    def __init__(self, service: CgiService, event: Event, session: Session, later: Sequence[Session] = ()) -> None:
-        self.service = service
-        self.event = event
-        self.session = session
-        self.later = later
-        """The scripts that get the event if this one takes no action."""
 
     def abandon(self) -> None:
         """Nobody waits for the run any more (a CANCEL came)."""
-        super().abandon()
+        Pending.abandon(self)
         run = self.service.run
         if run is not None:
             run.end()
@@ -205,7 +206,7 @@ class CgiService:
 
     def invocation(self, turn: Turn) -> Invocation:
         """Raises ScriptError when the script cannot be started, TooLarge when its environment would be."""
-        context, scripts = self.context, self.scripts
+        context, scripts, core = self.context, self.scripts, self.core
         event, session, request = turn.event, turn.session, context.request
         route = session.route
         terms = scripts.terms(route)
@@ -214,12 +215,12 @@ class CgiService:
             initial=request,
             transaction=context.token,
             run=session.begin(event),
-            elapsed_ms=int(context.upstream.elapsed() * 1000),
+            elapsed_ms=int((core.timers.now() - context.upstream.began) * 1000),
             flow=context.flow,
             server_name=scripts.server_name,
             software=scripts.software,
             cookie=session.cookie,
-            registrations=self.core.locations.registrations(request),
+            registrations=core.locations.registrations(request),
             request_token=context.caller.leg.token if context.caller and context.caller.leg else None,
             pass_authorization=route.pass_authorization,
         )
@@ -227,7 +228,7 @@ class CgiService:
         if made.dropped:
             for name in made.dropped:
                 text = f"header {name} is not passed, its variable is taken by another"
-                self.core.log.warning(f"{route.script}: {text} ({request.call_id})")
+                core.log.warning(f"{route.script}: {text} ({request.call_id})")
         invocation = terms.invocation(
             environment=terms.common | made.variables,
             stdin=made.stdin,
@@ -294,9 +295,7 @@ class CgiService:
         following, *later = turn.later
         if not following.run:
             self.context.record.script += f",{following.route.script}"
-        following_turn = Turn(self, turn.event, following, later)
-        following_turn.before = actions
-        return self.take(following_turn)
+        return self.take(Turn(self, turn.event, following, later, actions))
 
     def failed(self, turn: Turn, error: ScriptError, outcome: Outcome) -> Sequence[Action] | Pending:
         """Says what went wrong, and does what on_error says in a run for a request (contract: exit status not 0)."""
@@ -313,9 +312,7 @@ class CgiService:
         if route.on_error == "default":
             return turn.before
         session.route = replace(route, script=route.on_error, hosting=route.hosting.of_files)
-        instead = Turn(self, turn.event, session)
-        instead.before, instead.substitute = turn.before, True
-        return self.take(instead)
+        return self.take(Turn(self, turn.event, session, (), turn.before, substitute=True))
 
 
 def soonest(actions: Iterable[Action]) -> list[Action]:
@@ -333,7 +330,7 @@ def run_error(outcome: Outcome, route: Route, directory: ScriptDirectory, spoke:
     if outcome.failure is not None:
         if route.hosting.host == FASTCGI:
             return ScriptError(outcome.failure, hint="what it says itself is in the log, or where it was started")
-        problems = "; ".join(map(str, directory.problems(directory.locate(route.script))))
+        problems = problems_of(route, directory)
         confined = route.profile.isolation != OFF or route.profile.user
         otherwise = "see what `sipcgi check` says" if confined else "start it by hand, as the user of the server"
         return ScriptError(outcome.failure, hint=problems or otherwise)
@@ -343,4 +340,14 @@ def run_error(outcome: Outcome, route: Route, directory: ScriptDirectory, spoke:
         return ScriptError(f"printed more than {route.max_output} octets", hint="raise `max_output`, or print less")
     if outcome.signal is not None:
         return signal_error(outcome.signal, route.profile.limits, outcome.limit)
-    return exit_error(outcome.status or 0, outcome.stdout, spoke)
+    error = exit_error(outcome.status or 0, outcome.stdout, spoke)
+    if outcome.status in (2, 126, 127):  # of env, which did not start what it was asked for, or of a shell
+        error.hint = problems_of(route, directory) or error.hint
+    return error
+
+
+def problems_of(route: Route, directory: ScriptDirectory) -> str:
+    """What is wrong with the file of a script; empty where it is not a file that is started."""
+    if route.hosting.host == FASTCGI:
+        return ""
+    return "; ".join(map(str, directory.problems(directory.locate(route.script))))

@@ -133,8 +133,7 @@ class Dispatch:
         record = access_record(request, str(flow.remote), request.call_id)
         record.route = "dialog" if own.in_dialog else "default"
         target = core.locations.elsewhere(request, not own.in_dialog, own.flow)
-        record.actions.append("proxy")
-        record.targets.append(request.uri)
+        record.actions, record.targets = ["proxy"], [request.uri]
         if outer is None and sent_on(core, server, request, flow, record, own, target, core.timers.now()):
             return
         server.user = context = RequestContext(core, server, request, flow, record, own)

@@ -13,13 +13,42 @@ from pathlib import Path
 
 import trio
 
+from sipcgi.compiled import compiled
 from sipcgi.engine.clock import Clock
+from sipcgi.timerqueue import TimerQueue
 from sipcgi.watch import EVENTS, Watch
 
 _DESCRIPTORS = Path("/proc/self/fdinfo")
 
 
-class Reactor(trio.abc.Instrument):
+@compiled
+class Waiting:
+    """Waits for events, and has them handled."""
+
+    __slots__ = ("readable", "scheduled")
+
+    readable: bool
+    """Whether trio's own descriptor has something for a task."""
+    scheduled: bool
+    """Whether a task can go on that could not when trio was about to wait."""
+
+    def attend(self, timers: TimerQueue, watch: Watch, end: float) -> float | None:
+        """Until a timer is due, or the time is `end`: the time that has come. None: there is something for a task."""
+        now = timers.now
+        while True:
+            deadline = timers.next_deadline()
+            if deadline is None or deadline > end:
+                deadline = end
+            patience = deadline - now()
+            if patience <= 0:
+                return deadline
+            if found := watch.poll(patience, EVENTS):
+                watch.handle(found)
+            if self.readable or self.scheduled:
+                return None
+
+
+class Reactor(Waiting, trio.abc.Instrument):
     """Attends to a Watch and a Clock."""
 
     def __init__(self, watch: Watch, clock: Clock) -> None:
@@ -27,10 +56,7 @@ class Reactor(trio.abc.Instrument):
         self.clock = clock
         self._token: trio.lowlevel.TrioToken | None = None
         """While it waits in trio's place."""
-        self._scheduled = False
-        """Whether a task can go on that could not when trio was about to wait."""
-        self._readable = False
-        """Whether trio's own descriptor has something for a task."""
+        self.scheduled = self.readable = False
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Until it is cancelled. Where it is not known how trio waits, tasks do the same."""
@@ -60,7 +86,7 @@ class Reactor(trio.abc.Instrument):
             trio.lowlevel.add_instrument(self)
 
     def task_scheduled(self, task: trio.lowlevel.Task) -> None:
-        self._scheduled = True
+        self.scheduled = True
 
     def before_io_wait(self, timeout: float) -> None:
         """trio is about to wait for `timeout` seconds; for none, if a task can go on: then there is one turn."""
@@ -75,26 +101,19 @@ class Reactor(trio.abc.Instrument):
             self._go_on()
 
     def _wait(self, timeout: float) -> None:
-        timers, watch = self.clock.timers, self.watch
-        now = timers.now
-        end = now() + timeout
-        self._scheduled = self._readable = False
-        while not self._scheduled:
-            deadline = timers.next_deadline()
-            if deadline is None or deadline > end:
-                deadline = end
-            patience = deadline - now()
-            if patience > 0:
-                if found := watch.poll(patience, EVENTS):
-                    watch.handle(found)
-            elif deadline == end:
-                break
-            else:
-                self.clock.fire()
-                watch.turn()
-                if now() > end:  # many are due at once: let tasks in between
+        timers = self.clock.timers
+        end = timers.now() + timeout
+        self.scheduled = self.readable = False
+        while not self.scheduled:
+            due = self.attend(timers, self.watch, end)
+            if due is not None:
+                if due == end:
                     break
-            if self._readable:
+                self.clock.fire()
+                self.watch.turn()
+                if timers.now() > end:  # many are due at once: let tasks in between
+                    break
+            if self.readable:
                 return
         self._go_on()
 
@@ -104,7 +123,7 @@ class Reactor(trio.abc.Instrument):
         self._token.run_sync_soon(_nothing, idempotent=True)
 
     def _has_come(self, events: int, until: float) -> None:
-        self._readable = True
+        self.readable = True
 
 
 def _nothing() -> None:

@@ -37,7 +37,7 @@ class Side(Walker):
 
 @compiled
 class ClientSide(Side):
-    """Enters itself in the tables of its layer. `not_sent` is told of what cannot be sent."""
+    """Enters itself in the tables of its layer, and leaves them in `end`. `not_sent` is told of what cannot be sent."""
 
     __slots__ = ("answered", "arrival", "domain", "trouble")
 
@@ -105,10 +105,19 @@ class ClientSide(Side):
         if user is not None:
             user.response(message, self.arrival)  # type: ignore[arg-type]
 
+    def end(self, message: Request | Response | None) -> None:
+        self.stop_resend(message)
+        self.stop_timeout(message)
+        self.request = None
+        if not self.answered:
+            self.answered = True
+            self.layer.awaited.discard(self)  # type: ignore[arg-type]
+        self.layer.clients.pop(self.key, None)
+
 
 @compiled
 class ServerSide(Side):
-    """Enters itself in the table of its layer. `user` is there until the final response."""
+    """Enters itself in the table of its layer, and leaves it in `end`. `not_sent` likewise."""
 
     __slots__ = ("to_tag",)
 
@@ -157,3 +166,10 @@ class ServerSide(Side):
         else:
             if flow[0] == "UDP" and layer.servers.get(self.key) is self:
                 layer.responded[flow] = self
+
+    def end(self, message: Request | Response | None) -> None:
+        self.stop_resend(message)
+        self.stop_timeout(message)
+        self.layer.servers.pop(self.key, None)
+        if self.layer.responded.get(self.flow) is self:
+            del self.layer.responded[self.flow]

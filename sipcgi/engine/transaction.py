@@ -81,7 +81,7 @@ class Transaction(Side):
 
 
 class ClientTransaction(ClientSide, Transaction):
-    """Leaves the tables of its layer in `end`.
+    """A request that was sent.
 
     `request` is there until a final response came or none will: a CANCEL and an ACK are made from it.
     """
@@ -123,18 +123,9 @@ class ClientTransaction(ClientSide, Transaction):
         self.reopen()
         self.send(message)
 
-    def end(self, message: Request | Response | None) -> None:
-        self.stop_resend(message)
-        self.stop_timeout(message)
-        self.request = None
-        if not self.answered:
-            self.answered = True
-            self.layer.awaited.discard(self)
-        self.layer.clients.pop(self.key, None)
-
 
 class ServerTransaction(ServerSide, Transaction):
-    """Leaves the table of its layer in `end`."""
+    """A request that was received. `user` is there until the final response."""
 
     __slots__ = ()
 
@@ -183,13 +174,6 @@ class ServerTransaction(ServerSide, Transaction):
             self.send(build.response(self.request, 100))
             if self.user is not None:
                 self.user.trying()
-
-    def end(self, message: Request | Response | None) -> None:
-        self.stop_resend(message)
-        self.stop_timeout(message)
-        self.layer.servers.pop(self.key, None)
-        if self.layer.responded.get(self.flow) is self:
-            del self.layer.responded[self.flow]
 
 
 def performers(kind: type[Transaction]) -> dict[Effect, Performer]:

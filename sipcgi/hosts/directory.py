@@ -68,6 +68,7 @@ class ScriptDirectory:
     def __init__(self, path: str, search: str | None = None) -> None:
         self.path = os.path.abspath(path)
         self.search = search
+        self._was_there = os.path.isdir(self.path)
         self._candidates: dict[str, list[str]] = {}
         self._mtime = -1
         self._programs: dict[str, str] = {}
@@ -79,9 +80,12 @@ class ScriptDirectory:
         """The script that its file name makes responsible for the first of `stems` ("invite", "default") that has one:
         its path, or None.
 
-        Of several it is the first by name. One that cannot be started is found too: it is an error, not an absence.
+        Of several it is the first by name. One that cannot be started is found too: it is an error, not an absence. So
+        it is while the folder, which was there, is not, or cannot be read: nobody knows whether there is one.
         """
         names = self._names()
+        if names is None:
+            return os.path.join(self.path, stems[0])
         for stem in stems:
             for name in names.get(stem, ()):
                 if self._counts(name, stem):
@@ -122,13 +126,17 @@ class ScriptDirectory:
 
     def scripts(self) -> list[str]:
         """Paths of all files of the folder whose name would count for some request."""
-        names = [name for stem, names in self._names().items() for name in names if self._counts(name, stem)]
+        found = self._names() or {}
+        names = [name for stem, names in found.items() for name in names if self._counts(name, stem)]
         return [os.path.join(self.path, name) for name in sorted(names)]
 
     def name_problems(self, routed: Collection[str] = ()) -> list[Problem]:
         """Names that stand for the same request, but for those in `routed` (paths); and scripts that do not count."""
+        problem = self._folder_problem()
+        if problem is not None:
+            return [problem]
         problems = []
-        for stem, names in sorted(self._names().items()):
+        for stem, names in sorted((self._names() or {}).items()):
             usable = [name for name in names if self._counts(name, stem)]
             rivals = [name for name in usable if os.path.join(self.path, name) not in routed]
             if len(rivals) > 1:
@@ -179,15 +187,21 @@ class ScriptDirectory:
 
     # Inside
 
-    def _names(self) -> dict[str, list[str]]:
-        """Name without ending -> file names, in order. Read again when the folder changed, else one stat."""
+    def _names(self) -> dict[str, list[str]] | None:
+        """Name without ending -> file names, in order; None when the folder cannot be read. Read again when the folder
+        changed, else one stat."""
         try:
             mtime = os.stat(self.path).st_mtime_ns
             if mtime != self._mtime:
                 self._candidates = self._read_names()
+                self._was_there = True
                 self._mtime = mtime if time.time_ns() - mtime > SETTLED else -1
-        except OSError:
+        except FileNotFoundError:
             self._candidates, self._mtime = {}, -1
+            return None if self._was_there else self._candidates
+        except OSError:
+            self._mtime = -1
+            return None
         return self._candidates
 
     def _counts(self, name: str, stem: str) -> bool:
@@ -210,11 +224,22 @@ class ScriptDirectory:
     def _inside(self, path: str) -> bool:
         return path.startswith(os.path.join(self.path, ""))
 
+    def _folder_problem(self) -> Problem | None:
+        try:
+            os.scandir(self.path).close()
+        except OSError as error:
+            if self._was_there or not isinstance(error, FileNotFoundError):
+                return Problem(f"the scripts directory {self.path} cannot be read: {error.strerror}")
+        return None
+
     def _place_problem(self, path: str) -> Problem | None:
         """Whether there is such a file, and below the folder, with symbolic links followed."""
         try:
             status = os.lstat(path)
             if os.path.dirname(path) != self.path or stat.S_ISLNK(status.st_mode):
+                if _leads_nowhere(path):
+                    target = os.path.realpath(path)
+                    return Problem(f"{self._name(path)} is missing: it is a link to {target}, where there is nothing")
                 outside = not os.path.realpath(path).startswith(os.path.join(os.path.realpath(self.path), ""))
                 if outside or not self._inside(path):
                     text = f"{path} is outside the scripts directory {self.path}: copy it there"
@@ -222,7 +247,7 @@ class ScriptDirectory:
                 status = os.stat(path)
         except OSError as error:
             if isinstance(error, FileNotFoundError | NotADirectoryError):
-                return Problem(f"{self._name(path)} is missing: there is no file {path}")
+                return self._folder_problem() or Problem(f"{self._name(path)} is missing: there is no file {path}")
             return Problem(
                 f"{self._name(path)} cannot be examined: {error.strerror}; look at the rights of its folders"
             )
@@ -263,9 +288,11 @@ class ScriptDirectory:
         if not words:
             return [Problem(f"{name} names no interpreter after #!: begin it with #!/bin/sh")]
         if not os.path.isabs(words[0]):
-            return [Problem(f"{name} names {words[0]} after #!, without a path: write #!/usr/bin/env {words[0]}")]
+            program = words[0].rpartition("\\")[2].removesuffix(".exe")  # of who writes scripts with Windows
+            return [Problem(f"{name} names {words[0]} after #!, without a path: write #!/usr/bin/env {program}")]
         if not os.access(words[0], os.X_OK) or os.path.isdir(words[0]):
-            return [Problem(f"{name} begins with #!{words[0]}, which is not there: {_remedy(words[0])}")]
+            what = "is no program" if os.path.exists(words[0]) else "is not there"
+            return [Problem(f"{name} begins with #!{words[0]}, which {what}: {_remedy(words[0])}")]
         if os.path.basename(words[0]) == "env":
             asked = [word for word in words[1:] if not word.startswith("-") and "=" not in word]
             if asked and shutil.which(asked[0], path=self.search) is None:
@@ -295,6 +322,17 @@ def _state(path: str) -> tuple[int, ...]:
     except OSError:
         return ()
     return *found[:6], found.st_ctime_ns  # mode, inode, device, links, user, group
+
+
+def _leads_nowhere(path: str) -> bool:
+    """Whether it is a link to what is not there."""
+    try:
+        os.stat(path)
+    except FileNotFoundError:
+        return os.path.islink(path)
+    except OSError:
+        pass
+    return False
 
 
 def _size(path: str) -> int:

@@ -246,6 +246,7 @@ def test_no_actions_for_cancel_and_ack(name: str) -> None:
 
 def test_exit_errors() -> None:
     assert exit_error(1, b"", False).hint == "end a shell script with exit 0"
+    assert exit_error(1, b"", True).hint.startswith("why it failed may be in its stderr lines above; end a shell")
     assert "only with exit status 0" in exit_error(1, b"SIP/2.0 200 OK\n\n", False).hint
     assert exit_error(255, b"", True).hint.endswith("; why it failed may be in its stderr lines above")
     assert exit_error(255, b"", False).hint.endswith("; it said nothing on standard error")

@@ -57,6 +57,26 @@ class TestStart:
             process.stdout.read()
         assert process.returncode == 0
 
+    def test_without_standard_streams(self, tmp_path: Path) -> None:
+        """As some that start daemons do: no file of ours takes their place."""
+        (tmp_path / "cgi-bin").mkdir()
+        port = free_port()
+        command = f"exec {sys.executable} -m sipcgi --listen udp://127.0.0.1:{port} <&- >&- 2>&-"
+        with subprocess.Popen(["/bin/sh", "-c", command], cwd=tmp_path) as process, Phone(port, "alice") as alice:
+            answers = 0
+            for _ in range(40):  # until it listens, and then while the log is written
+                assert process.poll() is None
+                alice.request("OPTIONS", f"sip:127.0.0.1:{port}")
+                answers += alice.receive(0.3) is not None
+                time.sleep(0.3 if answers else 0)
+                if answers == 3:
+                    break
+            assert answers == 3
+            for descriptor in (0, 1, 2):
+                assert Path(f"/proc/{process.pid}/fd/{descriptor}").readlink() == Path("/dev/null")
+            process.terminate()
+        assert process.returncode == 0
+
     def test_options_override_the_file(self, tmp_path: Path) -> None:
         (tmp_path / "scripts").mkdir()
         (tmp_path / "conf").mkdir()
@@ -416,6 +436,18 @@ class TestBrokenScripts:
         server.access("INVITE", int(status), f"call_id={call_id}", "runs=1")
         assert len(server.lines(" script script=")) == 1
         assert "Traceback" not in server.log()
+
+    def test_a_folder_that_goes_lets_nobody_through(self, serve: Serve, phones: Phones) -> None:
+        """It was moved, or is not mounted any more; once it is there again, so are its scripts."""
+        server = serve({"invite.sh": DECLINE})
+        alice, bob = phones(server, "alice"), phones(server, "bob")
+        bob.register()
+        server.scripts.rename(server.folder / "moved")
+        alice.ack(invite := alice.invite(bob.aor), alice.expect("SIP/2.0 500"))
+        line = server.wait_for(" script script=invite ", f" call_id={invite['Call-ID']} ")
+        assert f"the scripts directory {server.scripts} cannot be read: No such file or directory" in line
+        (server.folder / "moved").rename(server.scripts)
+        refused(alice, "603")
 
     def test_standard_error_is_logged_line_by_line(self, serve: Serve, phones: Phones) -> None:
         text = 'print STDERR "one\\ntwo \\033[2Jthree\\xff\\n"; warn "four"; die "in the end"'

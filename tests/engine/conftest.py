@@ -19,7 +19,7 @@ _MODULES = {
     "overload": "engine.overload", "flow": "flow", "message": "sip.message", "headers": "sip.headers",
     "build": "sip.build", "machine": "transaction.machine", "timers": "transaction.timers",
     "timerqueue": "timerqueue", "errors": "errors", "compiled": "compiled", "intake": "net.intake", "udp": "net.udp",
-    "transport": "net.transport", "awaited": "engine.awaited",
+    "transport": "net.transport", "awaited": "engine.awaited", "watch": "watch", "reactor": "engine.reactor",
 }  # fmt: skip
 
 

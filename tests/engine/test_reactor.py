@@ -1,6 +1,7 @@
 """The reactor: what it attends to goes on without a task, and the tasks go on as if it were not there."""
 
 import os
+import random
 import threading
 import time
 
@@ -186,3 +187,75 @@ async def test_the_loop_watch_sees_its_steps(stage):
     assert watch.longest[-1][2] == "datagrams and scripts"
     assert 0.03 <= watch.turn[0] < 0.09  # what the reactor waited does not count
     trio.lowlevel.remove_instrument(watch)
+
+
+class Turns:
+    """A watch, its epoll, and timers on a clock that goes on while there is nothing: what they were asked."""
+
+    def __init__(self, modules, seed):
+        self.chance = random.Random(seed)
+        self.time = 0.0
+        self.asked = []
+        self._handlers = {7: self.handler}
+        self.waiting = modules.reactor.Waiting()
+        self.waiting.readable = self.waiting.scheduled = False
+
+    def now(self):
+        return self.time
+
+    def next_deadline(self):
+        self.asked.append("deadline")
+        return self.chance.choice((None, self.time + self.chance.choice((-0.5, 0.0, 1.0, 2.5)), 4.0))
+
+    def poll(self, patience, most):
+        self.asked.append((patience, most))
+        if (kind := self.chance.random()) < 0.1:
+            raise OSError("no epoll")
+        if kind < 0.4:
+            self.time += patience
+            return []
+        self.time += patience / 3
+        return self.chance.choice(([(7, 1)], [(7, 1), (7, 4)], [(8, 1)]))
+
+    def handler(self, events, until):
+        self.asked.append(events)
+        if (kind := self.chance.random()) < 0.1:
+            raise ZeroDivisionError("a bug")
+        self.waiting.readable = kind < 0.2
+        self.waiting.scheduled = 0.15 < kind < 0.3
+
+
+def attended(modules, seed):
+    turns = Turns(modules, seed)
+    watch = modules.watch.Watch.__new__(modules.watch.Watch)
+    watch._handlers, watch._first, watch.poll = turns._handlers, 0, turns.poll
+    try:
+        turns.asked.append(turns.waiting.attend(turns, watch, turns.chance.choice((0.0, 4.0, 10.0))))
+    except Exception as error:
+        turns.asked.append((type(error), error.args))
+    return [*turns.asked, turns.time, turns.waiting.readable, turns.waiting.scheduled]
+
+
+def test_it_waits_the_same_in_pure_python(both):
+    played = []
+    for seed in range(500):
+        one, other = (attended(modules, seed) for modules in both)
+        assert one == other, seed
+        played.append(one[-4])
+    assert {None, 0.0, 4.0, (KeyError, (8,)), (OSError, ("no epoll",)), (ZeroDivisionError, ("a bug",))} <= set(played)
+
+
+def test_it_is_handled_for_as_long_in_pure_python(both):
+    for modules in both:
+        watch, until = modules.watch.Watch(), []
+        watch._handlers[7] = lambda events, until_, until=until: until.append(until_)
+        watch.handle([(7, 1)])
+        assert until[0] == pytest.approx(time.perf_counter() + modules.watch.SLICE, abs=0.002)
+        for odd in (None, 5, [7], [(7,)], [(8, 1)]):
+            with pytest.raises((TypeError, ValueError, KeyError)):
+                watch.handle(odd)
+        watch.close()
+    native = both[0].compiled.native
+    for arguments in ((), (1, 2), (1, 2, 3), (both[0].timerqueue.TimerQueue(lambda: None), watch, 3.0), (1, 2, "")):
+        with pytest.raises((TypeError, AttributeError)):
+            native.Waiting().attend(*arguments)

@@ -1,5 +1,6 @@
 """From a datagram to its transaction and back alike with the compiled part and in pure Python, whatever comes."""
 
+import contextlib
 import errno
 import gc
 import os
@@ -317,6 +318,7 @@ def test_without_memory_an_error_is_all_that_happens(both: tuple[SimpleNamespace
         peer.fails = lambda: None  # type: ignore[method-assign]
         octets = [peer.octets("INVITE sip:b@192.0.2.9 SIP/2.0", "INVITE") for _ in range(3)]
         flow = both[0].flow.Flow("UDP", both[0].flow.HostPort("192.0.2.1", 1), both[0].flow.HostPort("192.0.2.9", 2))
+        gc.disable()  # what is called back by it had to do without memory, too
         memory.set_nomemory(allocation, allocation + 1)
         try:
             for one in octets:
@@ -325,5 +327,50 @@ def test_without_memory_an_error_is_all_that_happens(both: tuple[SimpleNamespace
             failed += 1
         finally:
             memory.remove_mem_hooks()
+            gc.enable()
         peer.intake.plain(octets[0], flow)
     assert failed > 10
+
+
+def test_what_runs_meanwhile_brings_nothing_down(both: tuple[SimpleNamespace, SimpleNamespace]) -> None:
+    """A layer that takes from a transaction what it has, whatever it is asked for."""
+    modules = both[0]
+    flow = modules.flow.Flow("UDP", modules.flow.HostPort("192.0.2.1", 1), modules.flow.HostPort("192.0.2.9", 2))
+    peer = Peer(modules, 1)
+    layer, request = peer.transactions, modules.message.Request("INVITE", "sip:b@c", modules.headers.Headers())
+    response = modules.message.Response(200, "OK", modules.headers.Headers())
+    slots = ("flow", "key", "last", "layer", "request", "user")
+
+    class Layer:
+        after: Any = None
+        taken: Any = ()
+
+        def __getattr__(self, name: str) -> Any:
+            if name == self.after:
+                for slot in self.taken:
+                    delattr(side, slot)
+            return getattr(layer, name)
+
+    names = ("clients", "servers", "awaited", "datagram", "transport", "responded")
+    peer.fails = lambda: None  # type: ignore[method-assign]
+    for kind, after, slot in [(kind, after, slot) for kind in "cs" for after in names for slot in (*slots, None)]:
+        given = Layer()
+        client, server = modules.transaction.ClientTransaction, modules.transaction.ServerTransaction
+        side: Any = client.__new__(client) if kind == "c" else server.__new__(server)
+        begins: tuple[Any, ...] = ("__init__", given, request, b"x", flow, None, ("b", "INVITE"), None)
+        calls: list[tuple[Any, ...]] = [begins, ("received", response, flow), ("send", None), ("end", None)]
+        if kind == "s":
+            begins = ("__init__", given, request, flow, ("b", "c", "INVITE"))
+            calls = [begins, ("respond", response), ("transmit", b""), ("end", None)]
+        for name, *arguments in calls:
+            given.after, given.taken = None, ()
+            if name != "__init__":
+                getattr(side, begins[0])(*begins[1:])
+            given.after, given.taken = after, (slots if slot is None else (slot,))
+            with contextlib.suppress(AttributeError, TypeError, KeyError):
+                getattr(side, name)(*arguments)
+            given.taken = ()
+            layer.clients.clear()
+            layer.servers.clear()
+            layer.awaited.peers.clear()
+            layer.responded.clear()

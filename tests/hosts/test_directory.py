@@ -1,10 +1,12 @@
 """Which scripts there are, how each one is started, and what is said about those that cannot be."""
 
+import errno
 import os
 import resource
 import shlex
 import time
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -136,6 +138,34 @@ def test_a_folder_that_comes_later(tmp_path: Path) -> None:
     assert scripts.name_problems() == []
 
 
+def test_a_folder_that_goes_is_an_error_and_no_absence(scripts: ScriptDirectory, folder: Path) -> None:
+    """It was moved, or is not mounted now: nobody knows whether its scripts would let the request through."""
+    write(folder / "v2" / "invite.sh")
+    folder.rename(folder.parent / "moved")
+    for _ in range(2):
+        path = scripts.find("invite", "default")
+        assert path == str(folder / "invite")
+        with pytest.raises(ScriptError, match=f"the scripts directory {folder} cannot be read: No such file"):
+            scripts.startup("invite")
+        assert only_problem(scripts, path).startswith(f"the scripts directory {folder} cannot be read")
+    (folder.parent / "moved").rename(folder)
+    assert scripts.find("invite") is None
+
+
+def test_a_folder_that_cannot_be_read(scripts: ScriptDirectory, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(folder / "block.sh")
+
+    def refuse(path: str) -> NoReturn:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    monkeypatch.setattr(os, "scandir", refuse)  # the tests may be run by root
+    assert scripts.find("invite") == str(folder / "invite")
+    assert scripts.startup("block.sh").argv == [str(folder / "block.sh")]  # a route names it
+    assert [str(problem) for problem in scripts.name_problems()] == [
+        f"the scripts directory {folder} cannot be read: Permission denied"
+    ]
+
+
 # How a script is started
 
 
@@ -243,11 +273,13 @@ def test_links_within_the_folder_and_to_it(folder: Path) -> None:
 def test_a_found_script_that_cannot_be_started_is_an_error_and_no_absence(
     scripts: ScriptDirectory, folder: Path
 ) -> None:
-    (folder / "invite.sh").symlink_to("gone.sh")
-    path = scripts.find("invite")
-    assert path == str(folder / "invite.sh")
-    with pytest.raises(ScriptError, match=r"invite\.sh is missing"):
-        scripts.command(path)
+    for target in ("gone.sh", "/gone.sh"):
+        (folder / "invite.sh").unlink(missing_ok=True)
+        (folder / "invite.sh").symlink_to(target)
+        path = scripts.find("invite")
+        assert path == str(folder / "invite.sh")
+        with pytest.raises(ScriptError, match=r"invite\.sh is missing: it is a link to /.*gone\.sh, where"):
+            scripts.command(path)
 
 
 @pytest.mark.parametrize(
@@ -289,6 +321,18 @@ def test_a_found_script_that_cannot_be_started_is_an_error_and_no_absence(
             "#!/opt/x/bin/nosuch -w\n",
             0o755,
             "{name} begins with #!/opt/x/bin/nosuch, which is not there: install it, or correct the line",
+        ),
+        (
+            "block",
+            "#!/usr/bin\n",
+            0o755,
+            "{name} begins with #!/usr/bin, which is no program: install it, or correct the line",
+        ),
+        (
+            "block.pl",
+            "#!C:\\perl\\bin\\perl.exe\n",
+            0o755,
+            "{name} names C:\\perl\\bin\\perl.exe after #!, without a path: write #!/usr/bin/env perl",
         ),
         (
             "block",

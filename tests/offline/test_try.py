@@ -207,6 +207,8 @@ def test_an_error_has_its_place_and_a_hint(
         ("#!/bin/sh\nfalse", 0o755, "exit status 1", "end a shell script with exit 0"),
         ("#!/bin/sh\nkill -SEGV $$", 0o755, "killed by a signal (SIGSEGV)", ""),
         ("#!/bin/sh\r\nexit 0\r", 0o755, "could not be started", "dos2unix"),
+        ("#!/usr/bin/env sh\r\nexit 0\r", 0o755, "exit status 127", "dos2unix"),
+        ("#!/usr/bin/env no-such-program\n", 0o755, "exit status 127", "asks env for no-such-program"),
         ("#!/usr/bin/no-such-program\n", 0o755, "could not be started", "which is not there"),
         ("#!/bin/sh", 0o644, "is not executable and has none of the endings", ""),
     ],

@@ -21,6 +21,9 @@ lambda do
   calls = { 62 => [292, 61], 21 => [316, 114], 22 => [326, 114] } # x86-64, PowerPC, s390x
   dup3, wait4 = calls.fetch(File.binread("/proc/self/exe", 20).unpack1("x18 S"), [24, 260]) # ARM, RISC-V
   talkative, $VERBOSE = $VERBOSE, nil # with -w, ruby advises against syscall
+  # Compiled modules whose objects do nothing when they end.
+  quiet = %r{\A[^/]+\z|/(?:enc/.*|monitor|socket|io/\w+|etc|stringio|strscan|date_core|rbconfig|pathname|fcntl|json/ext/\w+|
+    digest|digest/\w+|cgi/escape|erb/escape|bigdecimal|psych|nkf|ripper)\.so\z}x
 
   server = UNIXSocket.for_fd(3)
   server.close_on_exec = true
@@ -133,6 +136,32 @@ lambda do
     nil
   end
 
+  # Of all that are registered it comes last. To take the interpreter apart, page by page, takes as long as a whole run:
+  # that is left to those that have something to say at their very end.
+  last_words = false
+  ObjectSpace.singleton_class.prepend(Module.new do
+    define_method(:define_finalizer) do |*given, &block|
+      last_words = true
+      super(*given, &block)
+    end
+  end)
+  compiled = ->(feature) { feature.end_with?(".so") && !feature.match?(quiet) }
+  alone = -> { Thread.list.size == 1 && !(defined?(Ractor) && Ractor.count > 1) }
+  input, *outputs = STDIN, STDOUT, STDERR
+  flush, closed = %i[flush closed?].map { |name| IO.instance_method(name) }
+  handles = -> { [GC.count, ObjectSpace.count_objects[:T_FILE]] } # a while that collects none can only add some
+  at_start = nil
+  at_exit do
+    status = $!.is_a?(SystemExit) ? $!.status : (0 if $!.nil?)
+    if status && !last_words && alone.() && $LOADED_FEATURES.none?(&compiled)
+      opened = handles.() == at_start ? outputs : ObjectSpace.each_object(IO).reject { |io| input.equal?(io) }
+      opened.each { |io| flush.bind(io).call unless closed.bind(io).call }
+      exit!(status)
+    end
+  rescue IOError, SystemCallError
+    nil # it will be met again
+  end
+
   ARGV.each do |name|
     require name
   rescue LoadError, StandardError => error
@@ -162,5 +191,6 @@ lambda do
   ARGV.replace(child[0].map { |text| text.force_encoding(locale).freeze })
   # What is there already is the same for all runs, as whatever started ruby left it.
   ENV.update(child[1])
+  at_start = handles.()
   $VERBOSE = talkative
 end.call
