@@ -241,6 +241,12 @@ def test_a_class_with_more_to_do_is_refused() -> None:
     class Partly:
         first: int = field(default=0, init=False)
 
+    @dataclass(slots=True, init=False)
+    class Own:
+        first: int
+
+        def __init__(self) -> None: ...
+
     @dataclass(slots=True, kw_only=True)
     class Named:
         first: int
@@ -259,7 +265,7 @@ def test_a_class_with_more_to_do_is_refused() -> None:
         def __new__(cls, *_: object) -> "New":
             return object.__new__(cls)
 
-    for kind in (Open, Post, Partly, Named, Odd, New, Plain, Below, int, object, type):
+    for kind in (Open, Post, Partly, Own, Named, Odd, New, Plain, Below, int, object, type):
         with pytest.raises((TypeError, AttributeError)):
             quick(kind)
     native: Any = compiled.native

@@ -10,6 +10,10 @@ static PyObject *digits(State *state, PyObject *hasher, PyObject *octets)
     PyObject *done = own == NULL ? NULL : PyObject_CallMethodOneArg(own, state->update, octets);
     if (done != NULL)
         made = PyObject_CallMethodNoArgs(own, state->hexdigest);
+    if (made != NULL && !PyUnicode_Check(made)) {
+        PyErr_SetString(PyExc_TypeError, "digits are a text");
+        Py_CLEAR(made);
+    }
     Py_XDECREF(done);
     Py_XDECREF(own);
     Py_XDECREF(octets);

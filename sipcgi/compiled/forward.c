@@ -2,18 +2,24 @@
 
 #include "native.h"
 
-#include <strings.h>
-
 #define INITIAL_HOPS 70 /* RFC 3261 16.6 item 3 */
+
+/* Whether it begins with that word, in any case. What strncasecmp says depends on the locale, and a Turkish I is another one. */
+static int begins(const char *at, const char *word)
+{
+    while (*word != '\0' && Py_TOLOWER(*at) == *word)
+        at++, word++;
+    return *word == '\0';
+}
 
 /* Whether nothing is in it that may have to go (16.6 item 2), nor must Record-Route be a SIPS URI for it (item 4). */
 static int is_plain_uri(Span uri)
 {
     if (uri.start == NULL || memchr(uri.start, '?', (size_t)LENGTH(uri)) != NULL ||
-        (LENGTH(uri) >= 5 && strncasecmp(uri.start, "sips:", 5) == 0))
+        (LENGTH(uri) >= 5 && begins(uri.start, "sips:")))
         return 0;
     for (const char *at = uri.start; (at = memchr(at, '=', (size_t)(uri.end - at))) != NULL; at++)
-        if (at - uri.start >= 6 && strncasecmp(at - 6, "method", 6) == 0)
+        if (at - uri.start >= 6 && begins(at - 6, "method"))
             return 0;
     return 1;
 }
@@ -64,7 +70,8 @@ static int put_new(State *state, Lists *lists, PyObject *fields, PyObject *known
     Py_ssize_t top = after_vias(state, lists);
     for (Py_ssize_t at = 0; at < PyList_GET_SIZE(fields); at++) {
         PyObject *field = PyList_GET_ITEM(fields, at);
-        if (!PyTuple_CheckExact(field) || PyTuple_GET_SIZE(field) != 2 || !is_value(PyTuple_GET_ITEM(field, 1)))
+        if (!PyTuple_CheckExact(field) || PyTuple_GET_SIZE(field) != 2 || !PyUnicode_CheckExact(PyTuple_GET_ITEM(field, 0)) ||
+            !is_value(PyTuple_GET_ITEM(field, 1)))
             return 0;
         PyObject *spelling = PyTuple_GET_ITEM(field, 0), *name = canonical(known, spelling);
         if (name == NULL)

@@ -24,7 +24,7 @@ static PyObject *variable_of(PyObject *name)
 /* Takes the value, and counts its characters and those of its name. 0: it is no text, or there was an error. */
 static int put(PyObject *variables, PyObject *name, PyObject *value, Py_ssize_t *octets)
 {
-    int done = value != NULL && IS_TEXT(name) && IS_TEXT(value);
+    int done = value != NULL && PyUnicode_CheckExact(name) && IS_TEXT(name) && IS_TEXT(value);
     if (done) {
         *octets += PyUnicode_GET_LENGTH(name) + PyUnicode_GET_LENGTH(value) + 2;
         done = PyDict_SetItem(variables, name, value) == 0;

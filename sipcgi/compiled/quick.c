@@ -73,13 +73,11 @@ static PyObject *quick_call(PyObject *kind, PyObject *const *arguments, size_t f
     Py_ssize_t count = PyVectorcall_NARGS(flags);
     if (recipe == NULL || recipe->kind != kind || count > recipe->count)
         return PyErr_Occurred() ? NULL : by_python(kind, arguments, count, names);
-    PyObject *made = ((PyTypeObject *)kind)->tp_alloc((PyTypeObject *)kind, recipe->items);
-    if (made == NULL)
-        return NULL;
     Py_INCREF(kept);
-    for (Py_ssize_t at = 0; at < count; at++)
+    PyObject *made = ((PyTypeObject *)kind)->tp_alloc((PyTypeObject *)kind, recipe->items);
+    for (Py_ssize_t at = 0; made != NULL && at < count; at++)
         SLOT(made, &recipe->fields[at]) = Py_NewRef(arguments[at]);
-    if ((names != NULL && !put_named(recipe, made, count, names, arguments + count)) || !put_others(recipe, made, count))
+    if (made != NULL && ((names != NULL && !put_named(recipe, made, count, names, arguments + count)) || !put_others(recipe, made, count)))
         Py_CLEAR(made);
     Py_DECREF(kept);
     return made != NULL || PyErr_Occurred() ? made : by_python(kind, arguments, count, names);

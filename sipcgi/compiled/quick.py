@@ -25,7 +25,11 @@ def _parts(kind: Any) -> list[tuple[Any, ...]]:
         given = kind._field_defaults
         return [(name, given[name]) if name in given else (name,) for name in kind._fields]
     found = fields(kind)
-    if hasattr(kind, "__post_init__") or vars(kind).get("__match_args__") != tuple(field.name for field in found):
+    if (
+        hasattr(kind, "__post_init__")
+        or not kind.__dataclass_params__.init
+        or vars(kind).get("__match_args__") != tuple(field.name for field in found)
+    ):
         raise TypeError(f"{kind.__name__} is more than its fields")
     return [
         (field.name, field.default)

@@ -64,10 +64,11 @@ int is_direct(State *state, PyObject *request, PyObject *flow)
     if (port != NULL && PyList_CheckExact(contacts) && PyList_GET_SIZE(contacts) > 0 &&
         same_text(host, PyTuple_GET_ITEM(remote, 0))) {
         long number = port == Py_None ? 5060 : PyLong_AsLong(port), other = PyLong_AsLong(PyTuple_GET_ITEM(remote, 1));
-        PyObject *contact = PyList_GET_ITEM(contacts, 0), *uri = NULL, *params = NULL;
+        PyObject *contact = Py_NewRef(PyList_GET_ITEM(contacts, 0)), *uri = NULL, *params = NULL;
         if (number == other && number > 0 && (params = part_of(contact, state->params)) != NULL && PyDict_Check(params) &&
             PyDict_GET_SIZE(params) == 0 && (uri = part_of(contact, state->uri)) != NULL)
             direct = has_parameter(state, uri, state->ob) == 0;
+        Py_DECREF(contact);
         Py_XDECREF(params);
         Py_XDECREF(uri);
         if (PyErr_Occurred())

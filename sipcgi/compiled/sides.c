@@ -157,9 +157,9 @@ static PyObject *sent(State *state, Side *self, PyObject *octets, PyObject *flow
 /* Out of a table of the layer; out of `responded` only if it is the last one of its flow. */
 static int leave(Side *self, PyObject *name, PyObject *key, int only_own)
 {
+    Py_INCREF(key);
     PyObject *table = of_layer(self, name), *found = NULL;
     int failed = table == NULL;
-    Py_INCREF(key);
     if (table != NULL && PyDict_Check(table))
         found = PyDict_GetItemWithError(table, key);
     if (found != NULL && (found == (PyObject *)self || !only_own))

@@ -29,13 +29,15 @@ static PyObject *handling_handle(PyObject *self, PyObject *found)
     State *state = state_of(self);
     if (state == NULL || !is_one(found))
         return state == NULL ? NULL : PyObject_CallMethodOneArg(self, state->handle_several, found);
-    PyObject *pair = PyList_GET_ITEM(found, 0), *handlers = PyObject_GetAttr(self, state->_handlers), *until = NULL, *done = NULL;
+    PyObject *pair = Py_NewRef(PyList_GET_ITEM(found, 0)), *until = NULL, *done = NULL;
+    PyObject *handlers = PyObject_GetAttr(self, state->_handlers);
     PyObject *handler = handlers == NULL ? NULL : PyObject_GetItem(handlers, PyTuple_GET_ITEM(pair, 0));
     double now = handler == NULL ? -1 : seconds(PyObject_CallNoArgs(state->perf_counter));
     if (!PyErr_Occurred() && (until = PyFloat_FromDouble(now + SLICE)) != NULL) {
         PyObject *given[] = {NULL, PyTuple_GET_ITEM(pair, 1), until};
         done = PyObject_Vectorcall(handler, given + 1, 2 | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL);
     }
+    Py_DECREF(pair);
     Py_XDECREF(handlers);
     Py_XDECREF(handler);
     Py_XDECREF(until);

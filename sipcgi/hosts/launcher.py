@@ -188,7 +188,8 @@ class Launcher:
     def end(self, life: Life) -> None:
         """TERM to its group now, KILL after the grace to all that is left, its leader or not."""
         if not signal_group(life.process, signal.SIGTERM) and life.run in self.lives:
-            os.kill(life.process, signal.SIGTERM)  # it has no group of its own yet
+            with suppress(ProcessLookupError):  # reaped, but that was lost with the server
+                os.kill(life.process, signal.SIGTERM)  # it has no group of its own yet
         life.told = True
         self.ending.append((time.monotonic() + wire.GRACE, life))
 

@@ -341,3 +341,21 @@ def test_what_runs_meanwhile_brings_nothing_down(both: tuple[SimpleNamespace, Si
             layer.servers.clear()
             layer.awaited.peers.clear()
             layer.responded.clear()
+
+
+def test_a_key_that_is_replaced_meanwhile_brings_nothing_down(both: tuple[SimpleNamespace, SimpleNamespace]) -> None:
+    native: Any = both[0].compiled.native
+
+    class Layer:
+        def __getattr__(self, name: str) -> Any:
+            side.key, side.flow = ("other", name), ("UDP", name, name)
+            return {}
+
+    for kind in (native.ClientSide, native.ServerSide):
+        side = kind.__new__(kind)
+        side.layer, side.last, side.request, side.user = None, b"", None, None
+        side.key, side.flow = ("a", kind.__name__), ("UDP", "a", kind.__name__)  # which nobody else has
+        side.layer = Layer()
+        with contextlib.suppress(AttributeError):
+            side.end(None)
+        assert side.key[0] == "other"

@@ -21,6 +21,7 @@ from sipcgi import compiled
 from sipcgi.hosts import wire
 from sipcgi.hosts.launcher import attend
 from sipcgi.hosts.link import LauncherLink
+from sipcgi.profile import Limits, Profile
 
 ECHO = ["/bin/sh", "-c", 'printf "%s|" "$A" "$PWD"; cat; exit 7']
 
@@ -46,10 +47,16 @@ class Talk:
         return Path(f"/proc/{self.link.process}/task/{self.link.process}/children").read_text()
 
     def order(
-        self, descriptors: list[int], texts: bytes, arguments: int = 1, flags: int = 0, kind: int = wire.START
+        self,
+        descriptors: list[int],
+        texts: bytes,
+        arguments: int = 1,
+        flags: int = 0,
+        kind: int = wire.START,
+        profile: int = wire.PLAIN,
     ) -> int:
         self.numbers += 1
-        record = wire.ORDER.pack(kind, flags, arguments, wire.PLAIN, self.numbers) + texts
+        record = wire.ORDER.pack(kind, flags, arguments, profile, self.numbers) + texts
         socket.send_fds(self.link.socket, [record], descriptors)
         return self.numbers
 
@@ -72,7 +79,15 @@ class Talk:
                     break
         return found
 
-    def start(self, argv: list[str], flags: int = 0, stdin: bytes | None = None, **environment: str) -> tuple[int, int]:
+    def start(
+        self,
+        argv: list[str],
+        flags: int = 0,
+        stdin: bytes | None = None,
+        *,
+        profile: int = wire.PLAIN,
+        **environment: str,
+    ) -> tuple[int, int]:
         """Its number, and where it prints."""
         texts = wire.pack_texts("/", argv, environment)
         reading, writing = os.pipe()
@@ -85,7 +100,7 @@ class Talk:
             given.append(os.memfd_create("texts"))
             os.pwrite(given[-1], texts, 0)
             texts = b""
-        number = self.order(given, texts, len(argv), flags)
+        number = self.order(given, texts, len(argv), flags, profile=profile)
         for descriptor in given:
             os.close(descriptor)
         return number, reading
@@ -255,6 +270,33 @@ def test_a_death_is_heard_of_when_the_server_goes_at_the_same_time(monkeypatch: 
     monkeypatch.setenv("SIPCGI_PURE", pure)
     done = subprocess.run([sys.executable, "-c", UNREAD], capture_output=True, text=True, timeout=20, check=False)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_what_ended_together_with_its_server_is_in_nobodys_way(both: list[Talk], tmp_path: Path) -> None:
+    """It was reaped, but nobody could be told: the others are ended all the same."""
+    limited = Profile(Limits(files=50)).pack()
+    for number, talk in enumerate(both):
+        mark = tmp_path / str(number)
+        talk.link.socket.send(wire.ORDER.pack(wire.PROFILE, 0, 0, 1, 0) + limited)
+        os.mkfifo(fifo := tmp_path / f"{number}.fifo")
+        go = os.open(fifo, os.O_RDWR)
+        printing = [talk.start(["/bin/sh", "-c", f"read line < {fifo}"], profile=1)[1]]
+        _, reading = talk.start(["/bin/sh", "-c", f"trap 'echo > {mark}' TERM; sleep 60 & wait"])
+        printing.append(talk.start(["/bin/true"])[1])  # whose report is not read: the launcher hears of a reset
+        assert select.select([talk.link.socket], [], [], 5.0)[0]
+        time.sleep(0.1)
+        watch = os.pidfd_open(talk.link.process)
+        os.kill(talk.link.process, signal.SIGSTOP)
+        os.write(go, b"\n")
+        time.sleep(0.2)
+        talk.link.close()
+        os.kill(talk.link.process, signal.SIGCONT)
+        assert select.select([watch], [], [], 5.0)[0]
+        assert mark.exists()
+        for descriptor in (watch, reading, go, *printing):
+            os.close(descriptor)
+        talk.link.bury()
+        talk.__init__()  # type: ignore[misc]
 
 
 def test_nothing_crashes_it(missing: Callable[[str], None]) -> None:

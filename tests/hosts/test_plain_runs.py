@@ -345,7 +345,8 @@ def test_other_ends() -> None:
             [(wire.EXITED, 0, numbers[7])],
         ):
             rig.report(*reports)
-            rig.turn()
+            for _ in range(3):  # on a busy machine the time of one is up after the first descriptor
+                rig.turn()
         for _, descriptors in rig.orders():
             assert descriptors == []
         return rig.outcomes

@@ -311,6 +311,60 @@ def test_misuse_is_an_error(native: Any) -> None:
     assert native.plain_preprocess(kinds, object(), is_ours) is None
 
 
+def test_digits_that_are_no_text(native: Any) -> None:
+    class Hasher:
+        def copy(self) -> Any:
+            return self
+
+        def update(self, octets: bytes) -> None: ...
+
+        def hexdigest(self) -> bytes:
+            return b"no text"
+
+    request = Request("INVITE", "sip:a@b", Headers.parse([*SOUND, "Contact: <sip:a@192.0.2.1>"]))
+    core = SimpleNamespace(
+        token_key=SimpleNamespace(dialog=Hasher()),
+        ids=SimpleNamespace(branch=lambda second: "z9hG4bK"),
+        transport=SimpleNamespace(sent_by=lambda flow: "us"),
+    )
+    flow = Flow("UDP", HostPort("192.0.2.9", 5060), HostPort("192.0.2.1", 5060))
+    for call in (
+        lambda: native.plain_depart(
+            (MAKES_DIALOG, FORWARD), core, request, flow, "", Target("sip:x"), flow, NO_EDITS, 7
+        ),
+        lambda: native.keyed_digits(Hasher(), "a", "b"),
+    ):
+        with pytest.raises(TypeError, match="text"):
+            call()
+
+
+def test_what_goes_meanwhile_brings_nothing_down(native: Any) -> None:
+    """Lists that are emptied by what stands in them."""
+    contacts: list[Any] = []
+
+    class Contact:
+        uri = SimpleNamespace(params={})
+
+        @property
+        def params(self) -> dict[str, str]:
+            contacts.clear()
+            return {}
+
+    contacts.append(Contact())
+    via = SimpleNamespace(host="h", port=5060)
+    assert native.is_direct(SimpleNamespace(via=via, contacts=contacts), ("UDP", (), ("h", 5060), 0))
+    assert contacts == []
+
+    class Name(str):
+        def __hash__(self) -> int:
+            fields.clear()
+            return hash(str(self))
+
+    request = Request("BYE", "sip:a@b", Headers.parse([*SOUND, "Max-Forwards: 70"]))
+    fields = [(Name("X-" + "a" * number), "1") for number in range(3)]
+    native.plain_forward(NAMES, request, "sip:a@b", "SIP/2.0/UDP us", None, Edits(fields))
+
+
 def test_what_a_function_raises_goes_on(native: Any) -> None:
     request = Request("BYE", "sip:a@b", Headers.parse([*SOUND, "Route: <sip:T@ours;lr>"]))
     with pytest.raises(ZeroDivisionError):
