@@ -45,11 +45,12 @@ def both(monkeypatch: pytest.MonkeyPatch, missing: Callable[[str], None], tmp_pa
 
 
 def run(spawn: Spawn, texts: bytes, arguments: int, mark: int) -> tuple[bytes, int]:
-    """What it prints, and its exit code. It is started by who has a handler for a signal and blocks all."""
+    """What it prints, and its exit code. Who starts it has a handler for a signal, ignores none, and blocks all."""
     reading, writing = os.pipe()
     stdin = os.memfd_create("stdin", os.MFD_CLOEXEC)
     os.pwrite(stdin, b"what it reads", 0)
-    before = {number: signal.signal(number, print) for number in (signal.SIGUSR2, signal.SIGPIPE, signal.SIGXFSZ)}
+    ignored = {number for number in launcher.ALL_SIGNALS if signal.getsignal(number) is signal.SIG_IGN}  # as of nohup
+    before = {number: signal.signal(number, print) for number in {signal.SIGUSR2} | ignored}
     blocked = signal.pthread_sigmask(signal.SIG_SETMASK, launcher.ALL_SIGNALS)
     try:
         process = spawn(texts, arguments, [(writing, 1), (writing, 2), (stdin, 0)], mark)
