@@ -217,7 +217,7 @@ class CgiService:
             initial=request,
             transaction=context.token,
             run=session.begin(event),
-            elapsed_ms=int((core.timers.now() - context.upstream.began) * 1000),
+            elapsed_ms=int(context.upstream.elapsed() * 1000),
             flow=context.flow,
             server_name=scripts.server_name,
             software=scripts.software,

@@ -98,7 +98,7 @@ class Upstream:
         if response.status == 100:
             self.trying()
         elif self.record.to_180 is None:
-            self.record.to_180 = self.core.timers.now() - self.began
+            self.record.to_180 = self.elapsed()
         self.server.respond(response if self.datagrams else framed(response, self.server.flow))
 
     def finish(self, response: Response) -> bool:
@@ -113,7 +113,7 @@ class Upstream:
         if self.final is None:
             record = self.record
             self.final = record.status = status
-            record.to_final = self.core.timers.now() - self.began
+            record.to_final = self.elapsed()
         elif not success:
             return False
         if status == 408 and not self.invite:
